@@ -1,0 +1,75 @@
+# Front door of the project: each recipe is one line of Python, after a set-up that does nothing when all is in place.
+# Written for GNU make 4.3, in words that 3.81 (macOS) knows.
+
+PY := .venv/bin/python
+
+# Values given by the user. $(value) takes the text as it was typed, so that a `$(shell …)` in it is never run by make;
+# recipes read it from the environment inside double quotes, so that the shell does not run it either.
+GIVEN := MODEL WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT JSON PYTHON UPGRADE
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
+export $(GIVEN)
+
+# Said before the set-up, so that nobody waits a minute to learn it.
+ifneq (,$(filter export train,$(MAKECMDGOALS)))
+ifeq (,$(strip $(MODEL)))
+$(error MODEL is missing: make $(firstword $(filter export train,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
+endif
+endif
+
+.DEFAULT_GOAL := help
+# A folder has the name `export`, another the name `models`: without this line make would call them up to date.
+.PHONY: help setup lock export train models test slow-test check static format clean
+
+help: ## show this list
+	@echo 'make TARGET [NAME=value ...]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo 'export: MODEL [WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits JSON=1]'
+	@echo 'train:  MODEL [DATASET SEED EPOCHS JSON=1]'
+	@echo
+	@echo 'make ends with 2 whatever failed; `$(PY) -m export run` tells 1 (a check failed) from 2 (bad input).'
+
+setup: ## make .venv with the locked dependencies; does nothing when it fits (PYTHON=... chooses the interpreter)
+	@sh .ci/setup
+
+lock: ## resolve requirements.lock again, keeping the versions in it (UPGRADE=1 moves them); needs uv
+	@uv --version >/dev/null 2>&1 || { echo 'make lock needs uv: python3 -m pip install uv' >&2; exit 2; }
+	@uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --only-binary :all: \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $${UPGRADE:+--upgrade} \
+	  --output-file requirements.lock pyproject.toml
+
+# The colon must touch the name: `export :` would be make's keyword.
+export: setup ## turn MODEL into verified .tflite and .onnx files under build/
+	@$(PY) -m export run "--model=$$MODEL" $${WEIGHTS:+"--weights=$$WEIGHTS"} $${DATASET:+"--dataset=$$DATASET"} \
+	  $${PRECISION:+"--precision=$$PRECISION"} $${FORMAT:+"--format=$$FORMAT"} \
+	  $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} $${SEED:+"--seed=$$SEED"} \
+	  $${OUTPUT:+"--output=$$OUTPUT"} $(if $(filter-out 0,$(JSON)),--json)
+
+train: setup ## train MODEL on DATASET
+	@$(PY) -m models train "--model=$$MODEL" $${DATASET:+"--dataset=$$DATASET"} $${SEED:+"--seed=$$SEED"} \
+	  $${EPOCHS:+"--epochs=$$EPOCHS"} $(if $(filter-out 0,$(JSON)),--json)
+
+models: setup ## list the models with parameters, mult-adds and published accuracy
+	@$(PY) -m models list $(if $(filter-out 0,$(JSON)),--json)
+
+test: setup ## run the default tests (no slow, lab, gpu or device ones)
+	@$(PY) -m pytest -n 2 --dist loadfile
+
+slow-test: setup ## run the slow tests
+	@$(PY) -m pytest -m slow
+
+check: static test ## all that continuous integration runs
+
+static: setup ## check format, lint, types and the layers
+	@$(PY) -m ruff format --check --quiet
+	@$(PY) -m ruff check --quiet
+	@$(PY) -m mypy
+	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command(["--no-logo"])'
+
+format: setup ## format the code and repair what lint can repair
+	@$(PY) -m ruff format
+	@$(PY) -m ruff check --fix
+
+clean: ## remove .venv and the tools' caches; build/ with your models stays
+	@rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find models export device_bench tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""On-device latency measurement over adb."""

@@ -1,0 +1,1 @@
+"""Keras networks to verified TFLite and ONNX files."""

@@ -1,0 +1,1 @@
+"""MobileNet variants: what exists (`zoo`), what it costs (`cost`), how it is built and trained (`build`, `train`)."""

@@ -1,0 +1,85 @@
+"""What the command lines of all packages share: one error line, exit codes by the contract, progress on a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from models.errors import ToolchainError
+from models.worker import Progress, Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Parser(argparse.ArgumentParser):
+    """Argument parser whose errors are one line, as all other errors are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the message with the command that explains more, and exits with 2."""
+        self.exit(2, f"error: {one_line(message)}; see `{self.prog} --help`\n")
+
+
+def one_line(text: str) -> str:
+    """`text` on one line and without control characters, so that a hostile name cannot steer the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Runs a command and exits with its code: 0 passed, 1 a check failed, 2 bad input, 130 interrupted."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except ToolchainError as error:
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: nothing was left half-written; the same command starts again", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Python must not fail again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def error_console() -> Console:
+    """Where progress goes: standard error, so that standard output stays clean for results."""
+    # rich costs 0.1 s, which `--help` need not pay.
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+@contextmanager
+def progress_display() -> Iterator[Report]:
+    """A line per stage with bar, detail and elapsed time; plain lines at each stage's end when no terminal watches."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Display
+
+    console = error_console()
+    columns = (
+        TextColumn("{task.description:<26}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[detail]}"),
+    )
+    with Display(*columns, console=console, transient=False) as display:
+        tasks: dict[str, object] = {}
+
+        def report(progress: Progress) -> None:
+            if progress.stage not in tasks:
+                tasks[progress.stage] = display.add_task(progress.stage, total=progress.total, detail="")
+            display.update(
+                tasks[progress.stage],  # type: ignore[arg-type]
+                completed=progress.done,
+                total=progress.total,
+                detail=progress.detail,
+            )
+
+        yield report

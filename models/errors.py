@@ -1,0 +1,72 @@
+"""Every error the toolchain raises on purpose, and the exit code each one ends the program with.
+
+    ToolchainError              1  (never raised itself)
+    ├── UsageError              2  a name, option or value the caller can correct
+    │   ├── UnknownNameError    2  a model, precision, format or data set that does not exist
+    │   ├── WeightsError        2  a checkpoint that is missing, damaged or of another model
+    │   ├── DataError           2  images that are missing, too few or not finite
+    │   └── OutputError         2  a folder that cannot be written, a full disk
+    ├── ConversionError         1  a converter refused, crashed or produced something else than asked for
+    ├── VerificationError       1  an artifact that is not what its name says
+    └── WorkerError             1  a helper process died (killed, out of memory)
+
+A message says what failed, the value got, what is allowed, and the next step, on one line. Device errors (exit code 3)
+join the tree with the device benchmark.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ToolchainError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(ToolchainError):
+    """The caller asked for something that cannot be; correcting the command line or the files helps."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name outside its table; the message offers the nearest names."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str], *, see: str = "") -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        if near:
+            hint = f"did you mean {' or '.join(near)}?"
+        elif len(names) <= 12:
+            hint = f"known: {', '.join(names)}"
+        else:
+            hint = ""
+        parts = [f"unknown {what} {name!r}", hint, see]
+        super().__init__("; ".join(part for part in parts if part))
+
+
+class WeightsError(UsageError):
+    """A checkpoint that cannot serve the model it was given for."""
+
+
+class DataError(UsageError):
+    """Images or labels that cannot be used."""
+
+
+class OutputError(UsageError):
+    """Results cannot be written where they were asked for."""
+
+
+class ConversionError(ToolchainError):
+    """A converter failed, or made something else than it was asked for."""
+
+
+class VerificationError(ToolchainError):
+    """An artifact is not what its name says it is."""
+
+
+class WorkerError(ToolchainError):
+    """A helper process ended without a result."""

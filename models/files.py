@@ -1,0 +1,81 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from models.errors import OutputError
+
+_NEXT_STEP = {
+    errno.ENOSPC: "free some space and run the same command again",
+    errno.EDQUOT: "free some space and run the same command again",
+    errno.EROFS: "choose a folder that can be written with --build-dir",
+    errno.EACCES: "choose a folder that can be written with --build-dir",
+    errno.EPERM: "choose a folder that can be written with --build-dir",
+}
+
+
+@contextmanager
+def output_errors(where: Path) -> Iterator[None]:
+    """Turns the operating system's refusal to write at `where` into one sentence.
+
+    Raises:
+        OutputError: full disk, read-only folder, no permission, a file where a folder should be.
+    """
+    try:
+        yield
+    except OSError as error:
+        step = _NEXT_STEP.get(error.errno or 0, "check the path")
+        raise OutputError(f"cannot write {error.filename or where}: {error.strerror}; {step}") from error
+
+
+def replace_file(made: Path, final: Path) -> None:
+    """Moves a finished file to its final name, on disk before it is visible."""
+    with made.open("rb") as file:
+        os.fsync(file.fileno())
+    made.replace(final)
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes `data` beside `path`, then renames.
+
+    Raises:
+        OutputError: the folder cannot be written, the disk is full.
+    """
+    with output_errors(path):
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        made = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            # mkstemp makes files for the owner alone; results are for everybody the umask lets in.
+            umask = os.umask(0)
+            os.umask(umask)
+            made.chmod(0o666 & ~umask)
+            replace_file(made, path)
+        finally:
+            made.unlink(missing_ok=True)
+
+
+def format_json(value: Any) -> str:
+    """Stable, readable JSON: keys in the order given, one final newline, no NaN."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def sha256_file(path: Path) -> str:
+    """Hex digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,90 @@
+"""The frozen values that describe a network. Ground floor: standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A run of equal blocks, as one row of a paper's architecture table.
+
+    Channel counts are concrete: the width multiplier has been applied by the zoo.
+    """
+
+    block: str
+    """Name of a function in `models.blocks.BLOCKS`."""
+    channels: int
+    """Output channels of every block of the stage."""
+    stride: int = 1
+    """Stride of the first block; the others have stride 1."""
+    repeats: int = 1
+    kernel: int = 3
+    """Side of the square spatial kernel."""
+    expansion: int = 1
+    """Ratio of hidden to input channels (inverted residual blocks)."""
+    activation: str | None = "relu6"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """The one contract between a picture and the network's input, kept with the model wherever it goes.
+
+    A picture is decoded to RGB, stretched to the input size with the given filter (antialiased when it shrinks), kept
+    as bytes 0..255, and then normalised per channel: `x = (byte - mean) / std`.
+    """
+
+    mean: tuple[float, float, float]
+    """Per channel, in grey levels 0..255."""
+    std: tuple[float, float, float]
+    """Per channel, in grey levels 0..255."""
+    channel_order: str = "RGB"
+    resize: str = "bilinear"
+    fit: str = "stretch"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value, inverse of `from_json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Preprocessing:
+        """Value from `to_json`'s form."""
+        known = dict(value)
+        return cls(**{**known, "mean": tuple(known["mean"]), "std": tuple(known["std"])})
+
+
+MINUS_ONE_TO_ONE = Preprocessing(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
+"""Bytes mapped to [-1, 1]: the input range of the MobileNetV1 and V2 releases (slim's `inception_preprocessing`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What the source paper states of a variant, to be set beside what is computed and measured."""
+
+    source: str
+    parameters: float | None = None
+    """As printed, e.g. 4.2e6."""
+    mult_adds: float | None = None
+    """As printed, e.g. 569e6."""
+    top1: float | None = None
+    """ImageNet top-1 accuracy, 0..1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """One network: a table of stages, its input, its head and its preprocessing."""
+
+    name: str
+    family: str
+    width: float
+    """The width multiplier."""
+    resolution_px: int
+    """Side of the square RGB input."""
+    stages: tuple[Stage, ...]
+    preprocessing: Preprocessing
+    dropout: float
+    """Rate before the classifier while training."""
+    num_classes: int = 1000
+    published: Published | None = None

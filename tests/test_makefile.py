@@ -1,0 +1,190 @@
+"""The front door: what each target runs, and what a value typed after it can and cannot do."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[0].split()
+GIVEN = re.findall(r"^GIVEN := (.*)$", MAKEFILE, re.MULTILINE)[0].split()
+HOSTILE = [
+    "x; touch pwned",
+    "x && touch pwned",
+    "$(shell touch pwned)",
+    "${shell touch pwned}",
+    "$(touch pwned)",
+    '"`touch pwned`"',
+    '"; touch pwned; "',
+    "a'b",
+    "$HOME",
+    "$$",
+    "$(MAKE)",
+    "* ?",
+    "back\\slash",
+    "a#b",
+    "--help",
+    "a,b)c",
+    "größe 1.4",
+]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone at a path with spaces, whose set-up does nothing and whose Python prints its arguments as JSON."""
+    clone = tmp_path / "my clone"
+    for folder in (".ci", ".venv/bin", "models", "export"):
+        (clone / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", clone)
+    (clone / ".ci/setup").write_text("echo setup: chatter >&2\n")
+    python = clone / ".venv/bin/python"
+    echo = "import json, sys; print(json.dumps(sys.argv[1:]))"
+    python.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, "-c", echo])} "$@"\n')
+    python.chmod(0o755)
+    return clone
+
+
+def make(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the real make as a user would: without what an outer `make test` leaves in the environment."""
+    kept = {
+        k: v for k, v in os.environ.items() if k not in {*GIVEN, "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"}
+    }
+    return subprocess.run(
+        ["make", *words], cwd=folder, env=kept | variables, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def test_make_export_runs_although_a_folder_has_its_name() -> None:
+    assert (ROOT / "export").is_dir()
+    dry = make(ROOT, "-n", "export", "MODEL=mobilenet_v2_1.4")
+    assert dry.returncode == 0
+    assert "-m export run" in dry.stdout
+
+
+def test_make_models_runs_although_a_folder_has_its_name(clone: Path) -> None:
+    assert json.loads(make(clone, "models").stdout) == ["-m", "models", "list"]
+
+
+def test_export_passes_every_given_option_as_one_argument(clone: Path) -> None:
+    ran = make(
+        clone,
+        "export",
+        "MODEL=mobilenet_v2_1.4",
+        "WEIGHTS=my weights.keras",
+        "DATASET=digits",
+        "PRECISION=int8,float16",
+        "FORMAT=tflite",
+        "CALIBRATION_IMAGES=64",
+        "SEED=7",
+        "OUTPUT=logits",
+        "JSON=1",
+    )
+    assert json.loads(ran.stdout) == [
+        *("-m", "export", "run", "--model=mobilenet_v2_1.4", "--weights=my weights.keras", "--dataset=digits"),
+        *("--precision=int8,float16", "--format=tflite", "--calibration-images=64", "--seed=7", "--output=logits"),
+        "--json",
+    ]
+
+
+def test_export_passes_only_what_was_given(clone: Path) -> None:
+    ran = make(clone, "export", "MODEL=mobilenet_v2_1.4", "JSON=0")
+    assert json.loads(ran.stdout) == ["-m", "export", "run", "--model=mobilenet_v2_1.4"]
+
+
+def test_train_passes_every_given_option_as_one_argument(clone: Path) -> None:
+    ran = make(clone, "train", "MODEL=mobilenet_v1_0.25_128", "DATASET=my data", "SEED=7", "EPOCHS=2")
+    assert json.loads(ran.stdout) == [
+        *("-m", "models", "train", "--model=mobilenet_v1_0.25_128", "--dataset=my data", "--seed=7", "--epochs=2")
+    ]
+
+
+def test_stdout_is_only_json_while_the_set_up_speaks_on_stderr(clone: Path) -> None:
+    ran = make(clone, "-j4", "models", "JSON=1")
+    assert json.loads(ran.stdout) == ["-m", "models", "list", "--json"]
+    assert ran.stderr == "setup: chatter\n"
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_hostile_model_reaches_python_as_one_literal_argument(clone: Path, value: str) -> None:
+    before = files(clone)
+    for ran in (make(clone, "export", f"MODEL={value}"), make(clone, "export", MODEL=value)):
+        assert json.loads(ran.stdout) == ["-m", "export", "run", f"--model={value}"]
+    assert files(clone) == before
+
+
+@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("value", ["$(shell touch pwned)", '"; touch pwned; "'])
+@pytest.mark.parametrize("target", ["export", "train", "models", "test", "help"])
+def test_no_variable_is_run_by_make_or_the_shell(clone: Path, name: str, value: str, target: str) -> None:
+    before = files(clone)
+    words = [target, f"{name}={value}"] if name == "MODEL" else [target, "MODEL=m", f"{name}={value}"]
+    assert make(clone, *words).returncode == 0
+    assert files(clone) == before
+
+
+@pytest.mark.parametrize("target", ["export", "train"])
+@pytest.mark.parametrize("words", [[], ["MODEL="], ["MODEL= "]])
+def test_a_missing_model_is_one_clear_line_before_any_set_up(clone: Path, target: str, words: list[str]) -> None:
+    ran = make(clone, target, *words)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert ran.stderr.count("\n") == 1
+    assert f"MODEL is missing: make {target} MODEL=mobilenet_v2_1.4; `make models` lists the names" in ran.stderr
+
+
+def test_a_failing_program_fails_make(clone: Path) -> None:
+    (clone / ".venv/bin/python").write_text("#!/bin/sh\nexit 3\n")
+    assert make(clone, "export", "MODEL=m").returncode == 2
+
+
+def test_help_is_the_default_and_describes_every_target() -> None:
+    ran = make(ROOT)
+    assert re.findall(r"^  ([a-z-]+) +\S", ran.stdout, re.MULTILINE) == TARGETS
+    assert ran.stderr == ""
+
+
+def test_every_target_is_phony() -> None:
+    assert re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE) == TARGETS
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_exists(target: str) -> None:
+    assert make(ROOT, "-n", target, "MODEL=m").returncode == 0
+
+
+def locked() -> list[str]:
+    """The lock's requirements, each with its hashes on one line."""
+    text = (ROOT / "requirements.lock").read_text().replace("\\\n", "")
+    return [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+
+
+def test_the_lock_pins_every_package_with_hashes() -> None:
+    assert locked()
+    for line in locked():
+        assert re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; [^;]+?)?(\s+--hash=sha256:[0-9a-f]{64})+", line), line
+
+
+def test_the_lock_names_no_index_host_or_path() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    assert not re.search(r"://|--(extra-)?index|--find-links|--trusted-host|^-| @ |\s~?/", text, re.MULTILINE)
+
+
+def test_the_lock_covers_the_project_and_its_development_tools() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = dict(re.findall(r"^([a-z0-9-]+)==([\w.]+)", "\n".join(locked()), re.MULTILINE))
+    for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
+        wanted = Requirement(text)
+        assert pinned[wanted.name] in wanted.specifier, f"make lock: {text}"
