@@ -35,10 +35,10 @@ def run(main: Callable[[], int]) -> NoReturn:
         code = main()
         sys.stdout.flush()
     except ToolchainError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        sys.stderr.write(f"error: {one_line(str(error))}\n")
         code = error.exit_code
     except KeyboardInterrupt:
-        print("interrupted: nothing was left half-written; the same command starts again", file=sys.stderr)
+        sys.stderr.write("interrupted: nothing was left half-written; the same command starts again\n")
         code = 130
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Python must not fail again when it flushes at exit.
@@ -47,21 +47,22 @@ def run(main: Callable[[], int]) -> NoReturn:
     sys.exit(code)
 
 
-def error_console() -> Console:
-    """Where progress goes: standard error, so that standard output stays clean for results."""
+def result_console() -> Console:
+    """Where results go: standard output, tables unbroken when it is no terminal."""
     # rich costs 0.1 s, which `--help` need not pay.
     from rich.console import Console
 
-    return Console(stderr=True)
+    return Console(width=None if sys.stdout.isatty() else 120)
 
 
 @contextmanager
 def progress_display() -> Iterator[Report]:
-    """A line per stage with bar, detail and elapsed time; plain lines at each stage's end when no terminal watches."""
+    """A line per stage on standard error: bar, count, elapsed time and detail."""
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Display
 
-    console = error_console()
+    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:<26}"),
         BarColumn(bar_width=24),

@@ -132,12 +132,21 @@ def load_digits() -> Dataset:
 DATASETS: Mapping[str, Callable[[], Dataset]] = MappingProxyType({"digits": load_digits})
 
 
-def load_dataset(name: str) -> Dataset:
-    """The data set called `name`.
+def dataset_loader(name: str) -> Callable[[], Dataset]:
+    """What loads the data set called `name`.
 
     Raises:
         UnknownNameError: there is none.
     """
     if name not in DATASETS:
         raise UnknownNameError("data set", name, DATASETS)
-    return DATASETS[name]()
+    return DATASETS[name]
+
+
+def load_dataset(name: str) -> Dataset:
+    """The data set called `name`.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    return dataset_loader(name)()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,3 +81,32 @@ def sha256_file(path: Path) -> str:
     """Hex digest of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def work_folder(folder: Path) -> Iterator[Path]:
+    """A private folder inside `folder` for files in the making; gone afterwards, whatever happens.
+
+    One process at a time: what an earlier one left when it was killed is removed here.
+
+    Raises:
+        OutputError: the folder cannot be made, or another process is at work in it.
+    """
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(f"another process is working in {folder}; wait for it to end") from None
+        with output_errors(folder):
+            for left_over in folder.glob(".*partial*"):
+                shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+            made = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    finally:
+        os.close(lock)

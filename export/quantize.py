@@ -1,0 +1,66 @@
+"""TFLite precisions from the one float TFLite file, by litert-quantizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from litert_quantizer import qtyping, quantizer, recipe, recipe_manager
+from litert_quantizer.algorithm_manager import AlgorithmName
+
+from export.calibrate import Ranges, as_statistics
+from export.precision import Precision
+from export.tflite_file import read_model, with_uint8_edges, write_model
+from models.errors import ConversionError
+
+
+def _float16_recipe() -> Any:
+    """Weights as float16; the runtime widens them to float32, or a GPU computes in float16 at once."""
+    manager = recipe_manager.RecipeManager()
+    manager.add_quantization_config(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        algorithm_key=AlgorithmName.FLOAT_CASTING,
+        op_config=qtyping.OpQuantizationConfig(
+            weight_tensor_config=qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT),
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        ),
+    )
+    return manager.get_quantization_recipe()
+
+
+RECIPES: Mapping[str, Callable[[], Any]] = MappingProxyType(
+    {
+        "float16": _float16_recipe,
+        "dynamic_range": recipe.dynamic_wi8_afp32,
+        "int8": recipe.static_wi8_ai8,
+        "int8_npu": recipe.static_wi8_ai8,
+        "int16x8": recipe.static_wi8_ai16,
+    }
+)
+
+
+def quantize_tflite(tflite: bytes, precision: Precision, ranges: Ranges | None) -> bytes:
+    """The float file in another precision.
+
+    Args:
+        tflite: The float32 file.
+        precision: A TFLite row of the table.
+        ranges: Of all activations; needed if the precision is calibrated.
+
+    Raises:
+        ConversionError: the quantizer refused.
+    """
+    if precision.name == "float32":
+        return tflite
+    statistics = as_statistics(ranges, tflite) if precision.calibrated and ranges is not None else None
+    try:
+        result = quantizer.Quantizer(tflite, RECIPES[precision.name]()).quantize(
+            statistics, enable_progress_bar=False, enable_progress_report=False
+        )
+    except Exception as error:
+        raise ConversionError(f"litert-quantizer refused {precision.name}: {error}") from error
+    content = write_model(read_model(bytes(result.quantized_model)))
+    return with_uint8_edges(content) if precision.input_dtype == "uint8" else content

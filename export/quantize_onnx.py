@@ -1,0 +1,100 @@
+"""ONNX precisions from the one float ONNX file, by ONNX Runtime's tools."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime import quantization as ort
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from export.calibrate import input_quantization
+from export.precision import Precision
+from models.data import Pixels, normalise
+from models.errors import ConversionError
+from models.spec import Preprocessing
+from models.worker import Progress, Report
+
+STAGE = "calibrate ONNX"
+
+
+class _Samples(ort.CalibrationDataReader):  # type: ignore[misc]
+    """The representative data set, one normalised picture at a time."""
+
+    def __init__(self, name: str, pixels: Pixels, preprocessing: Preprocessing, report: Report) -> None:
+        self.feeds = self._feeds(name, pixels, preprocessing, report)
+
+    @staticmethod
+    def _feeds(
+        name: str, pixels: Pixels, preprocessing: Preprocessing, report: Report
+    ) -> Iterator[dict[str, NDArray[np.float32]]]:
+        for number, image in enumerate(pixels):
+            yield {name: normalise(image[None], preprocessing)}
+            report(Progress(stage=STAGE, done=number + 1, total=len(pixels)))
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return next(self.feeds, None)
+
+
+def quantize_onnx(
+    source: bytes, precision: Precision, pixels: Pixels, preprocessing: Preprocessing, report: Report
+) -> bytes:
+    """The float file in another precision.
+
+    Args:
+        source: The float32 ONNX file.
+        precision: An ONNX row of the table.
+        pixels: The representative data set, uint8 `[N, H, W, 3]`; used if the precision is calibrated.
+        preprocessing: Of the network.
+        report: Receives the progress of the calibration.
+
+    Raises:
+        ConversionError: a tool refused.
+    """
+    if precision.name == "float32":
+        return source
+    try:
+        model = onnx.load_from_string(source)
+        if precision.name == "float16":
+            made = convert_float_to_float16(model, keep_io_types=True)
+        else:
+            made = _to_qdq(model, pixels, preprocessing, report)
+    except Exception as error:
+        raise ConversionError(f"ONNX Runtime's tools refused {precision.name}: {error}") from error
+    return bytes(made.SerializeToString(deterministic=True))
+
+
+def _to_qdq(model: onnx.ModelProto, pixels: Pixels, preprocessing: Preprocessing, report: Report) -> onnx.ModelProto:
+    """Static int8 with quantize/dequantize pairs: weights per output channel, activations per tensor."""
+    name = model.graph.input[0].name
+    pixel = input_quantization(preprocessing)
+    with tempfile.TemporaryDirectory(prefix="onnx-") as folder:
+        prepared, made = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
+        quant_pre_process(model, str(prepared), skip_symbolic_shape=True)
+        ort.quantize_static(
+            str(prepared),
+            str(made),
+            _Samples(name, pixels, preprocessing, report),
+            quant_format=ort.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=ort.QuantType.QInt8,
+            weight_type=ort.QuantType.QInt8,
+            calibrate_method=ort.CalibrationMethod.MinMax,
+            extra_options={
+                "TensorQuantOverrides": {
+                    name: [
+                        {
+                            "quant_type": ort.QuantType.QInt8,
+                            "scale": np.array(pixel.scale, np.float32),
+                            "zero_point": np.array(pixel.zero_point - 128, np.int8),
+                        }
+                    ]
+                }
+            },
+        )
+        return onnx.load(str(made))

@@ -1,0 +1,132 @@
+"""The float conversions: a Keras network to one TFLite file, and that file to ONNX. Imports TensorFlow."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from export.tflite_file import name_tensors, read_model, write_model
+from models.blocks import plan_layers
+from models.build import fold_batch_norm
+from models.errors import ConversionError
+from models.load import load_checkpoint
+from models.spec import ModelSpec
+from models.train import predict_logits
+from models.worker import Progress, Report
+
+OPSET = 17
+"""Old enough for ONNX Runtime 1.12 (2022) on phones, new enough for per-channel QDQ (13) and everything used here."""
+
+# What a network of convolutions needs of tf2onnx's passes; each further one copies the whole graph for nothing.
+_PASSES = (
+    "optimize_transpose",
+    "fold_constants",
+    "merge_duplication",
+    "reshape_optimizer",
+    "global_pool_optimizer",
+    "remove_identity",
+    "remove_back_to_back",
+)
+
+
+def to_tflite(model: keras.Model, spec: ModelSpec, output: str) -> bytes:
+    """The network as a float32 TFLite file with batch 1, input `image`, output `probabilities` or `logits`.
+
+    Raises:
+        ConversionError: the converter refused.
+    """
+    shape = (1, spec.resolution_px, spec.resolution_px, 3)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
+    def serve(image: tf.Tensor) -> tf.Tensor:
+        logits = model(image, training=False)
+        return tf.nn.softmax(logits) if output == "probabilities" else logits
+
+    # Frozen first: otherwise the weights become variables that only some runtimes initialise.
+    frozen = convert_variables_to_constants_v2(serve.get_concrete_function())
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    try:
+        converted = read_model(converter.convert())
+    except Exception as error:
+        raise ConversionError(f"TFLiteConverter refused {spec.name}: {error}") from error
+    name_tensors(converted, [layer.name for layer in plan_layers(spec)], output)
+    return write_model(converted)
+
+
+def to_onnx(tflite: Path, name: str) -> bytes:
+    """The float TFLite file as float32 ONNX: same tensor names, same NHWC input.
+
+    Raises:
+        ConversionError: the converter refused.
+    """
+    # tf2onnx copies the graph in every pass and leaves the copies to the garbage collector, which counts TensorFlow's
+    # million objects first and so runs too rarely; frozen they no longer count. This halves the peak memory.
+    gc.collect()
+    gc.freeze()
+    with warnings.catch_warnings():
+        # tf2onnx reads TFLite files with TensorFlow's own interpreter, which announces its retirement.
+        warnings.simplefilter("ignore")
+        from tf2onnx import optimizer
+        from tf2onnx.tfonnx import process_tf_graph
+
+        logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+        passes = optimizer._get_optimizers()
+        try:
+            graph = process_tf_graph(None, opset=OPSET, tflite_path=str(tflite))
+            graph = optimizer.optimize_graph(graph, catch_errors=False, optimizers={k: passes[k] for k in _PASSES})
+            model = graph.make_model(name)
+        except Exception as error:
+            raise ConversionError(f"tf2onnx refused {tflite.name}: {error}") from error
+        finally:
+            gc.unfreeze()
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloatRequest:
+    """What the TensorFlow worker is to make."""
+
+    spec: ModelSpec
+    checkpoint: Path
+    output: str
+    """`probabilities` or `logits`."""
+    onnx: bool
+    pixels: Path
+    """`.npy` of the test pictures, uint8 `[N, H, W, 3]`."""
+    tflite_file: Path
+    onnx_file: Path
+    reference: Path
+    """Becomes the `.npy` of the Keras model's probabilities on them, float32 `[N, classes]`."""
+
+
+FLOAT_STAGE = "float conversion"
+REFERENCE_STAGE = "Keras reference"
+
+
+def convert_float(report: Report, request: FloatRequest) -> None:
+    """Loads the checkpoint and makes the float files and the Keras model's own answers, in this process.
+
+    Raises:
+        WeightsError: the checkpoint does not serve.
+        ConversionError: a converter refused.
+    """
+    steps = 3 if request.onnx else 2
+    report(Progress(stage=FLOAT_STAGE, done=0, total=steps, detail="checkpoint"))
+    model = load_checkpoint(request.checkpoint, request.spec)
+    report(Progress(stage=FLOAT_STAGE, done=1, total=steps, detail="TFLite"))
+    request.tflite_file.write_bytes(to_tflite(fold_batch_norm(model, request.spec), request.spec, request.output))
+    if request.onnx:
+        report(Progress(stage=FLOAT_STAGE, done=2, total=steps, detail="ONNX"))
+        request.onnx_file.write_bytes(to_onnx(request.tflite_file, request.spec.name))
+    report(Progress(stage=FLOAT_STAGE, done=steps, total=steps))
+    pixels = np.load(request.pixels, mmap_mode="r")
+    logits = predict_logits(model, pixels, request.spec.preprocessing, report, REFERENCE_STAGE)
+    np.save(request.reference, tf.nn.softmax(logits.astype(np.float64)).numpy().astype(np.float32))

@@ -1,0 +1,86 @@
+"""Trained weights on disk: `trained.keras` with `trained.json` beside it. No Keras here; `models.build` loads them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.errors import WeightsError
+from models.files import format_json, output_errors, replace_file, sha256_file, write_file
+
+KERAS_FILE = "trained.keras"
+JSON_FILE = "trained.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """Weights and what is known of them."""
+
+    model: str
+    """Name in the zoo."""
+    source: str
+    """Data set name, `random`, or the stem of a checkpoint given by path."""
+    path: Path
+    sha256: str
+    """Of the `.keras` file."""
+    seed: int | None
+    """Of the training run; None if unknown."""
+    record: dict[str, Any]
+    """All of `trained.json`; empty for a checkpoint given without one."""
+
+
+def run_folder(build_dir: Path, model: str, source: str) -> Path:
+    """The folder of everything made from one network with one set of weights."""
+    return build_dir / f"{model}-{source}"
+
+
+def save_trained(made: Path, folder: Path, record: dict[str, Any]) -> TrainedModel:
+    """Publishes a finished checkpoint: the weights first, the record that vouches for them last.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    digest = sha256_file(made)
+    record = {"schema": SCHEMA, **record, "weights": {"file": KERAS_FILE, "sha256": digest}}
+    with output_errors(folder):
+        # Between the two renames there is a checkpoint without a record, which counts as none.
+        (folder / JSON_FILE).unlink(missing_ok=True)
+        replace_file(made, folder / KERAS_FILE)
+    write_file(folder / JSON_FILE, format_json(record).encode())
+    return _trained(folder, record, digest)
+
+
+def load_trained(folder: Path) -> TrainedModel | None:
+    """The finished training run in `folder`; None when there is none.
+
+    Raises:
+        WeightsError: the record cannot be read, or the weights are not those it vouches for.
+    """
+    path, record_path = folder / KERAS_FILE, folder / JSON_FILE
+    if not (path.is_file() and record_path.is_file()):
+        return None
+    remedy = f"delete {folder} to train again, or name another checkpoint with --weights"
+    try:
+        record = json.loads(record_path.read_text("utf-8"))
+        expected = record["weights"]["sha256"]
+        trained = _trained(folder, record, expected)
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{record_path} cannot be read ({error}); {remedy}") from error
+    digest = sha256_file(path)
+    if digest != expected:
+        raise WeightsError(f"{path} was changed or damaged since training: its sha256 is {digest[:12]}…, {record_path.name} says {expected[:12]}…; {remedy}")  # fmt: skip
+    return trained
+
+
+def _trained(folder: Path, record: dict[str, Any], digest: str) -> TrainedModel:
+    return TrainedModel(
+        model=record["model"],
+        source=record["dataset"]["name"] if record["settings"]["phases"] else "random",
+        path=folder / KERAS_FILE,
+        sha256=digest,
+        seed=record["settings"]["seed"],
+        record=record,
+    )

@@ -1,0 +1,65 @@
+"""`obtain_weights`: the checkpoint a name stands for, trained now if need be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.checkpoint import KERAS_FILE, TrainedModel, load_trained, run_folder, save_trained
+from models.errors import WeightsError
+from models.files import sha256_file, work_folder
+from models.schedule import TrainSettings, default_settings
+from models.spec import ModelSpec
+from models.worker import Report, run_in_worker
+
+AUTO, RANDOM = "auto", "random"
+
+
+def obtain_weights(spec: ModelSpec, dataset: str, choice: str, *, seed: int, build_dir: Path, report: Report) -> TrainedModel:
+    """Weights for a network.
+
+    Args:
+        spec: The network.
+        dataset: Name of the data set.
+        choice: `auto` (this machine's training run on the data set, else train now), `random` (untrained, by seed), or
+            the path of a `.keras` file.
+        seed: For training and random weights.
+        build_dir: Where training runs are kept.
+        report: Receives the progress of a training.
+
+    Raises:
+        WeightsError: the checkpoint is missing or damaged.
+        OutputError: the build folder cannot be written.
+    """
+    if choice == AUTO:
+        folder = run_folder(build_dir, spec.name, dataset)
+        return load_trained(folder) or train_now(spec, dataset, default_settings(spec, seed=seed), folder, report)
+    if choice == RANDOM:
+        folder = run_folder(build_dir, spec.name, RANDOM)
+        trained = load_trained(folder)
+        if trained is None or trained.seed != seed:
+            trained = train_now(spec, dataset, TrainSettings(seed=seed, phases=()), folder, report)
+        return trained
+    path = Path(choice)
+    if not path.is_file():
+        raise WeightsError(f"checkpoint {choice} does not exist; give the path of a .keras file, {AUTO} or {RANDOM}")
+    return TrainedModel(model=spec.name, source=path.stem, path=path, sha256=sha256_file(path), seed=None, record={})
+
+
+def train_now(spec: ModelSpec, dataset: str, settings: TrainSettings, folder: Path, report: Report) -> TrainedModel:
+    """Trains in a worker process and publishes the result in `folder`, replacing an earlier one.
+
+    Raises:
+        ToolchainError: the training diverged, or its process died.
+        OutputError: `folder` cannot be written.
+    """
+    with work_folder(folder) as work:
+        made = work / KERAS_FILE
+        record = run_in_worker(_train, spec, dataset, settings, made, report=report)
+        return save_trained(made, folder, record)
+
+
+def _train(report: Report, *args: object) -> object:
+    # Here, in the worker, TensorFlow may be imported.
+    from models.train import train
+
+    return train(report, *args)  # type: ignore[arg-type]
