@@ -54,7 +54,9 @@ def input_quantization(preprocessing: Preprocessing) -> InputQuantization:
     mean, std = preprocessing.mean[0], preprocessing.std[0]
     zero_point = round(mean)
     if not 0 <= zero_point <= 255:
-        raise ConversionError(f"a mean of {mean} grey levels lies outside the bytes 0..255; export float precisions only")
+        raise ConversionError(
+            f"a mean of {mean} grey levels lies outside the bytes 0..255; export float precisions only"
+        )
     return InputQuantization(scale=1 / std, zero_point=zero_point, residual=abs(mean - zero_point))
 
 
@@ -98,7 +100,9 @@ def measure_ranges(tflite: bytes, pixels: Pixels, preprocessing: Preprocessing, 
     names = [graph.tensors[index].name.decode() for index in produced]
     unfinished = [n for n, low, high in zip(names, least, greatest, strict=True) if not np.isfinite([low, high]).all()]
     if unfinished:
-        raise DataError(f"activations of {unfinished[0]} are not finite on the calibration images; check the checkpoint")
+        raise DataError(
+            f"activations of {unfinished[0]} are not finite on the calibration images; check the checkpoint"
+        )
     ranges = {n: _widened(low, high) for n, low, high in zip(names, least, greatest, strict=True)}
     pixel = input_quantization(preprocessing)
     ranges[graph.tensors[graph.inputs[0]].name.decode()] = (

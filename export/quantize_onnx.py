@@ -59,23 +59,24 @@ def quantize_onnx(
     if precision.name == "float32":
         return source
     try:
-        model = onnx.load_from_string(source)
         if precision.name == "float16":
-            made = convert_float_to_float16(model, keep_io_types=True)
+            made = convert_float_to_float16(onnx.load_from_string(source), keep_io_types=True)
         else:
-            made = _to_qdq(model, pixels, preprocessing, report)
+            made = _to_qdq(source, pixels, preprocessing, report)
     except Exception as error:
         raise ConversionError(f"ONNX Runtime's tools refused {precision.name}: {error}") from error
     return bytes(made.SerializeToString(deterministic=True))
 
 
-def _to_qdq(model: onnx.ModelProto, pixels: Pixels, preprocessing: Preprocessing, report: Report) -> onnx.ModelProto:
+def _to_qdq(source: bytes, pixels: Pixels, preprocessing: Preprocessing, report: Report) -> onnx.ModelProto:
     """Static int8 with quantize/dequantize pairs: weights per output channel, activations per tensor."""
-    name = model.graph.input[0].name
+    name = onnx.load_from_string(source).graph.input[0].name
     pixel = input_quantization(preprocessing)
     with tempfile.TemporaryDirectory(prefix="onnx-") as folder:
-        prepared, made = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-        quant_pre_process(model, str(prepared), skip_symbolic_shape=True)
+        given, prepared, made = (Path(folder) / f"{step}.onnx" for step in ("float", "prepared", "int8"))
+        given.write_bytes(source)
+        # Its symbolic shape inference wants sympy; our shapes are all fixed.
+        quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
         ort.quantize_static(
             str(prepared),
             str(made),

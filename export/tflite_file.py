@@ -17,10 +17,10 @@ CONSTANT_ALIGNMENT_BYTES = 16
 """What the schema demands of buffers (`force_align: 16`) and Python's flatbuffer writer ignores."""
 
 
-class _AlignedBuffer(schema.BufferT):
+class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
     """A constant that is packed where SIMD loads expect it."""
 
-    def Pack(self, builder: flatbuffers.Builder) -> int:
+    def Pack(self, builder: flatbuffers.Builder) -> Any:  # noqa: N802 - the generated code calls it so
         data = None
         if self.data is not None and len(self.data):
             payload = np.asarray(self.data, np.uint8).tobytes()
@@ -67,8 +67,8 @@ def type_name(tensor: Any) -> str:
     return _TYPE_NAMES[tensor.type].lower()
 
 
-_OPERATOR_NAMES = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
-_TYPE_NAMES = {v: k for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
+_OPERATOR_NAMES: dict[int, str] = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+_TYPE_NAMES: dict[int, str] = {v: k for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
 
 
 def name_tensors(model: Any, layers: Sequence[str], output: str) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import warnings
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from export.tflite_file import name_tensors, read_model, write_model
+from export.work import WorkFiles
 from models.blocks import plan_layers
 from models.build import fold_batch_norm
 from models.errors import ConversionError
@@ -45,7 +46,7 @@ def to_tflite(model: keras.Model, spec: ModelSpec, output: str) -> bytes:
     """
     shape = (1, spec.resolution_px, spec.resolution_px, 3)
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])  # type: ignore[untyped-decorator]
     def serve(image: tf.Tensor) -> tf.Tensor:
         logits = model(image, training=False)
         return tf.nn.softmax(logits) if output == "probabilities" else logits
@@ -78,7 +79,7 @@ def to_onnx(tflite: Path, name: str) -> bytes:
         from tf2onnx.tfonnx import process_tf_graph
 
         logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-        passes = optimizer._get_optimizers()
+        passes = optimizer._get_optimizers()  # noqa: SLF001 - the only way to its table
         try:
             graph = process_tf_graph(None, opset=OPSET, tflite_path=str(tflite))
             graph = optimizer.optimize_graph(graph, catch_errors=False, optimizers={k: passes[k] for k in _PASSES})
@@ -90,43 +91,44 @@ def to_onnx(tflite: Path, name: str) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FloatRequest:
-    """What the TensorFlow worker is to make."""
-
-    spec: ModelSpec
-    checkpoint: Path
-    output: str
-    """`probabilities` or `logits`."""
-    onnx: bool
-    pixels: Path
-    """`.npy` of the test pictures, uint8 `[N, H, W, 3]`."""
-    tflite_file: Path
-    onnx_file: Path
-    reference: Path
-    """Becomes the `.npy` of the Keras model's probabilities on them, float32 `[N, classes]`."""
-
-
 FLOAT_STAGE = "float conversion"
 REFERENCE_STAGE = "Keras reference"
 
 
-def convert_float(report: Report, request: FloatRequest) -> None:
-    """Loads the checkpoint and makes the float files and the Keras model's own answers, in this process.
+def convert_float(report: Report, spec: ModelSpec, checkpoint: Path, output: str, onnx: bool, work: WorkFiles) -> None:
+    """Loads the checkpoint and makes the float files and the Keras model's own answers.
+
+    Args:
+        report: Receives the progress.
+        spec: The network, with the class count of the data set.
+        checkpoint: The `.keras` file.
+        output: `probabilities` or `logits`.
+        onnx: Also convert to ONNX.
+        work: Where the test pictures are and the results go.
 
     Raises:
         WeightsError: the checkpoint does not serve.
         ConversionError: a converter refused.
     """
-    steps = 3 if request.onnx else 2
+    steps = 3 if onnx else 2
     report(Progress(stage=FLOAT_STAGE, done=0, total=steps, detail="checkpoint"))
-    model = load_checkpoint(request.checkpoint, request.spec)
+    model = load_checkpoint(checkpoint, spec)
     report(Progress(stage=FLOAT_STAGE, done=1, total=steps, detail="TFLite"))
-    request.tflite_file.write_bytes(to_tflite(fold_batch_norm(model, request.spec), request.spec, request.output))
-    if request.onnx:
+    work.float_tflite.write_bytes(to_tflite(fold_batch_norm(model, spec), spec, output))
+    _give_back_memory()
+    if onnx:
         report(Progress(stage=FLOAT_STAGE, done=2, total=steps, detail="ONNX"))
-        request.onnx_file.write_bytes(to_onnx(request.tflite_file, request.spec.name))
+        work.float_onnx.write_bytes(to_onnx(work.float_tflite, spec.name))
+        _give_back_memory()
     report(Progress(stage=FLOAT_STAGE, done=steps, total=steps))
-    pixels = np.load(request.pixels, mmap_mode="r")
-    logits = predict_logits(model, pixels, request.spec.preprocessing, report, REFERENCE_STAGE)
-    np.save(request.reference, tf.nn.softmax(logits.astype(np.float64)).numpy().astype(np.float32))
+    pixels = np.load(work.test_pixels, mmap_mode="r")
+    logits = predict_logits(model, pixels, spec.preprocessing, report, REFERENCE_STAGE)
+    np.save(work.reference, tf.nn.softmax(logits.astype(np.float64)).numpy().astype(np.float32))
+
+
+def _give_back_memory() -> None:
+    """Returns freed memory to the system between the stages, each of which frees some 200 MB; glibc would keep it."""
+    gc.collect()
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)

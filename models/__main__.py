@@ -22,8 +22,12 @@ def parse_arguments() -> argparse.Namespace:
 
     train = commands.add_parser("train", help="train a network and keep its best checkpoint under the build folder")
     train.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
-    train.add_argument("--dataset", default="digits", metavar="NAME", help="data set to train on (default: %(default)s)")
-    train.add_argument("--seed", type=int, default=0, help="of initial weights and picture order (default: %(default)s)")
+    train.add_argument(
+        "--dataset", default="digits", metavar="NAME", help="data set to train on (default: %(default)s)"
+    )
+    train.add_argument(
+        "--seed", type=int, default=0, help="of initial weights and picture order (default: %(default)s)"
+    )
     train.add_argument("--epochs", type=int, help="epochs at the network's own picture size (default: by the recipe)")
     train.add_argument("--build-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
     train.add_argument("--json", action="store_true", help="print trained.json instead of a summary")

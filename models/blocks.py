@@ -65,7 +65,7 @@ def separable(x: Layer, name: str, stage: Stage, stride: int) -> Iterator[Layer]
 
 
 def inverted_residual(x: Layer, name: str, stage: Stage, stride: int) -> Iterator[Layer]:
-    """Expansion, depthwise convolution, linear projection; a residual where shapes agree (Table 1, arXiv:1801.04381)."""
+    """Expansion, depthwise convolution, linear projection; a residual if shapes agree (Table 1, arXiv:1801.04381)."""
     y = x
     if stage.expansion != 1:
         y = _conv(y, f"{name}_expand", x.channels * stage.expansion, 1, 1, stage.activation)
@@ -95,10 +95,6 @@ def plan_layers(spec: ModelSpec) -> tuple[Layer, ...]:
             stride = stage.stride if repeat == 0 else 1
             layers += BLOCKS[stage.block](x, f"{stage.block}_{number}", stage, stride)
             x = layers[-1]
-    pool = Layer(
-        name="pool", kind="pool", inputs=(x.name,), in_channels=x.channels, channels=x.channels, size_px=1, kernel=x.size_px
-    )  # fmt: skip
-    classifier = Layer(
-        name="classifier", kind="dense", inputs=("pool",), in_channels=x.channels, channels=spec.num_classes, size_px=1
-    )  # fmt: skip
+    pool = Layer(name="pool", kind="pool", inputs=(x.name,), in_channels=x.channels, channels=x.channels, size_px=1)
+    classifier = replace(pool, name="classifier", kind="dense", inputs=("pool",), channels=spec.num_classes)
     return (*layers, pool, classifier)

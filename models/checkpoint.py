@@ -71,7 +71,10 @@ def load_trained(folder: Path) -> TrainedModel | None:
         raise WeightsError(f"{record_path} cannot be read ({error}); {remedy}") from error
     digest = sha256_file(path)
     if digest != expected:
-        raise WeightsError(f"{path} was changed or damaged since training: its sha256 is {digest[:12]}…, {record_path.name} says {expected[:12]}…; {remedy}")  # fmt: skip
+        raise WeightsError(
+            f"{path} was changed or damaged since training: its sha256 is {digest[:12]}…, {record_path.name} says "
+            f"{expected[:12]}…; {remedy}"
+        )
     return trained
 
 

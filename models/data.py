@@ -50,7 +50,9 @@ class Dataset:
         return sha.hexdigest()
 
 
-def stratified_split(classes: NDArray[np.int64], *, validation: float, test: float, seed: int) -> dict[Split, NDArray[np.int64]]:
+def stratified_split(
+    classes: NDArray[np.int64], *, validation: float, test: float, seed: int
+) -> dict[Split, NDArray[np.int64]]:
     """Disjoint index sets in which every class has the same share.
 
     Args:
@@ -69,7 +71,9 @@ def stratified_split(classes: NDArray[np.int64], *, validation: float, test: flo
     return {split: np.sort(np.concatenate(indices)) for split, indices in parts.items()}
 
 
-def stratified_sample(classes: NDArray[np.int64], indices: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+def stratified_sample(
+    classes: NDArray[np.int64], indices: NDArray[np.int64], count: int, seed: int
+) -> NDArray[np.int64]:
     """`count` of `indices`, ascending, spread over the classes as evenly as their sizes allow.
 
     Raises:
@@ -96,7 +100,7 @@ def preprocess(images: tuple[Pixels, ...], preprocessing: Preprocessing, size_px
         raise DataError(f"cannot execute the preprocessing {preprocessing}: only bilinear, stretch, RGB is known")
     batch = np.empty((len(images), size_px, size_px, 3), np.uint8)
     for row, image in zip(batch, images, strict=True):
-        row[:] = Image.fromarray(image).resize((size_px, size_px), Image.Resampling.BILINEAR)
+        row[:] = np.asarray(Image.fromarray(image).resize((size_px, size_px), Image.Resampling.BILINEAR))
     return batch
 
 
@@ -110,8 +114,8 @@ def normalise(pixels: Pixels, preprocessing: Preprocessing) -> NDArray[np.float3
 def load_digits() -> Dataset:
     """1797 handwritten digits of 8 x 8 grey levels, embedded in scikit-learn; no download.
 
-    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (1998), UCI Machine Learning Repository,
-    its test part. Levels 0..16 become bytes 0..255, grey becomes RGB.
+    Source: the test part of E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits (1998), UCI Machine
+    Learning Repository. Levels 0..16 become bytes 0..255, grey becomes RGB.
     """
     # Takes more than a second to import, and `--help` has no use for it.
     from sklearn.datasets import load_digits as load

@@ -27,7 +27,7 @@ def load_checkpoint(path: Path, spec: ModelSpec) -> keras.Model:
         raise WeightsError(f"checkpoint {path} is damaged or not a .keras file (it is no zip archive); save it again")
     try:
         loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # noqa: BLE001 - Keras raises every type there is for a bad file
+    except Exception as error:
         cause = " ".join(str(error).split())
         if "lambda" in cause.lower():
             cause = "it holds a Lambda layer, which is code from outside and is not run"

@@ -28,7 +28,9 @@ EVALUATION_BATCH = 16
 STARTING = "start TensorFlow"
 
 
-def predict_logits(model: keras.Model, pixels: Pixels, preprocessing: Preprocessing, report: Report, stage: str) -> NDArray[np.float32]:
+def predict_logits(
+    model: keras.Model, pixels: Pixels, preprocessing: Preprocessing, report: Report, stage: str
+) -> NDArray[np.float32]:
     """Logits, float32 `[N, classes]`, for raw pictures, uint8 `[N, H, W, 3]`."""
     logits = []
     for start in range(0, len(pixels), EVALUATION_BATCH):
@@ -129,7 +131,7 @@ class Trainer:
 
 
 def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSettings, made: Path) -> dict[str, Any]:
-    """Trains, writes the best checkpoint to `made` at the network's fixed size, and returns the record for `trained.json`.
+    """Trains, writes the best checkpoint to `made` at the network's own size, and returns the record of the run.
 
     No phases in the settings: random weights, with batch normalization settled on training pictures.
 
@@ -164,5 +166,7 @@ def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSet
         },
         "seconds": round(time.monotonic() - started, 1),
         "history": history,
-        "versions": {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "pillow")},
+        "versions": {
+            name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "pillow")
+        },
     }

@@ -14,7 +14,9 @@ from models.worker import Report, run_in_worker
 AUTO, RANDOM = "auto", "random"
 
 
-def obtain_weights(spec: ModelSpec, dataset: str, choice: str, *, seed: int, build_dir: Path, report: Report) -> TrainedModel:
+def obtain_weights(
+    spec: ModelSpec, dataset: str, choice: str, *, seed: int, build_dir: Path, report: Report
+) -> TrainedModel:
     """Weights for a network.
 
     Args:

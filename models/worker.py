@@ -9,9 +9,9 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -32,47 +32,99 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A call to make in a process of its own: `function(report, *args)`."""
+
+    function: Callable[..., Any]
+    """Module-level; its first argument takes `Progress` values."""
+    args: tuple[Any, ...] = ()
+    """Small values: they are copied."""
+
+
 def run_in_worker(function: Callable[..., Any], *args: Any, report: Report | None = None) -> Any:
-    """`function(report, *args)` computed in a new process; its result comes back, its progress while it runs.
-
-    Whatever the process prints goes to a log that is shown only in part, and only if the process dies. Ctrl-C and any
-    other exception here end the process; so does the end of this process, even by `kill -9`.
-
-    Args:
-        function: Module-level function; its first argument takes `Progress` values.
-        args: Further arguments, small ones: they are copied.
-        report: Receives the progress in this process.
+    """`function(report, *args)` computed in a new process; its progress comes back while it runs, then its result.
 
     Raises:
         ToolchainError: what the function raised of it, same type and message.
-        WorkerError: any other exception, or the process was killed or crashed.
+        WorkerError: it raised anything else, or its process was killed or crashed.
     """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    with tempfile.NamedTemporaryFile(prefix="worker-", suffix=".log") as log:
-        process = context.Process(target=_main, args=(sender, log.name, function, args), daemon=True)
-        process.start()
+    (outcome,) = run_in_workers([Task(function, args)], at_once=1, report=report)
+    if isinstance(outcome, ToolchainError):
+        raise outcome
+    return outcome
+
+
+def run_in_workers(tasks: Sequence[Task], *, at_once: int, report: Report | None = None) -> list[Any]:
+    """Results of the tasks in their order; a task that failed gives its `ToolchainError` instead.
+
+    What the processes print goes to logs that are shown only in part, and only if a process dies. Ctrl-C and any other
+    exception here end the processes; so does the end of this process, even by `kill -9`.
+
+    Args:
+        tasks: The calls.
+        at_once: How many processes may run together.
+        report: Receives all progress, in this process.
+    """
+    outcomes: dict[int, Any] = {}
+    waiting = list(enumerate(tasks))
+    running: dict[Connection, tuple[int, _Worker]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                number, task = waiting.pop(0)
+                worker = _Worker(task)
+                running[worker.receiver] = number, worker
+            for receiver in wait(list(running)):
+                number, worker = running[receiver]  # type: ignore[index]
+                kind, value = worker.receive()
+                if kind == "progress":
+                    if report:
+                        report(value)
+                    continue
+                outcomes[number] = value
+                del running[worker.receiver]
+                # It has delivered and is about to leave; killed now, it would leave semaphores behind.
+                worker.end(patience_s=10)
+    finally:
+        for _, worker in running.values():
+            worker.end()
+    return [outcomes[number] for number in range(len(tasks))]
+
+
+class _Worker:
+    """A process at work on a task, seen from the parent."""
+
+    def __init__(self, task: Task) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.name = task.function.__name__
+        # Lives as long as this object; the process opens it by name.
+        self.log = tempfile.NamedTemporaryFile(prefix="worker-", suffix=".log")  # noqa: SIM115
+        self.receiver, sender = context.Pipe(duplex=False)
+        self.process = context.Process(target=_main, args=(sender, self.log.name, task), daemon=True)
+        self.process.start()
+        # The process has its own copy; without closing ours, its death would not be seen.
         sender.close()
+
+    def receive(self) -> tuple[str, Any]:
+        """The next message: `progress`, `result` or `error`."""
         try:
-            while True:
-                try:
-                    kind, value = receiver.recv()
-                except EOFError:
-                    process.join()
-                    raise WorkerError(_obituary(function.__name__, process.exitcode, Path(log.name))) from None
-                if kind == "result":
-                    return value
-                if kind == "error":
-                    raise _rebuild(*value)
-                if report:
-                    report(value)
-        finally:
-            receiver.close()
-            process.kill()
-            process.join()
+            kind, value = self.receiver.recv()
+        except EOFError:
+            self.process.join()
+            return "error", WorkerError(_obituary(self.name, self.process.exitcode, Path(self.log.name)))
+        return kind, _rebuild(*value) if kind == "error" else value
+
+    def end(self, *, patience_s: float = 0.0) -> None:
+        """Ends the process, if it has not ended by itself after the time given."""
+        self.process.join(patience_s)
+        self.process.kill()
+        self.process.join()
+        self.receiver.close()
+        self.log.close()
 
 
-def _main(sender: Connection, log: str, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def _main(sender: Connection, log: str, task: Task) -> None:
     # Ctrl-C reaches the whole terminal group; the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -80,14 +132,15 @@ def _main(sender: Connection, log: str, function: Callable[..., Any], args: tupl
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     try:
-        result = function(lambda progress: sender.send(("progress", progress)), *args)
+        result = task.function(lambda progress: sender.send(("progress", progress)), *task.args)
     except ToolchainError as error:
         sender.send(("error", (type(error).__name__, str(error))))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         traceback.print_exc()
         sys.stderr.flush()
         place = traceback.extract_tb(error.__traceback__)[-1]
-        message = f"{function.__name__} failed: {type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
+        what = f"{task.function.__name__} failed: {type(error).__name__}: {error}"
+        message = f"{what} ({Path(place.filename).name}:{place.lineno})"
         sender.send(("error", (WorkerError.__name__, " ".join(message.split()))))
     else:
         sender.send(("result", result))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from models.errors import UnknownNameError
 from models.spec import MINUS_ONE_TO_ONE, ModelSpec, Published, Stage
 
@@ -97,8 +99,8 @@ def variant_name(family: str, width: float, resolution_px: int) -> str:
 
 def _published(
     key: tuple[float, int],
-    printed: dict[tuple[float, int], tuple[float, float]],
-    top1: dict[tuple[float, int], float],
+    printed: Mapping[tuple[float, int], tuple[float, float]],
+    top1: Mapping[tuple[float, int], float],
     paper: str,
     release: str,
 ) -> Published | None:

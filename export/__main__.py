@@ -1,0 +1,164 @@
+"""`python -m export`: turn a network into verified TFLite and ONNX files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.precision import FORMATS, PRECISIONS, select_precisions
+from models.cli import Parser, progress_display, result_console, run
+from models.zoo import lookup
+
+if TYPE_CHECKING:
+    from export.artifact import Artifact
+    from export.pipeline import Exported
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    names = list(dict.fromkeys(row.name for row in PRECISIONS.values()))
+    codes = "exit codes: 0 all passed, 1 a check failed, 2 bad input"
+    parser = Parser(
+        prog="python -m export", description="Turns a network into verified TFLite and ONNX files.", epilog=codes
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    export = commands.add_parser("run", help="train if need be, convert, calibrate, verify", epilog=codes)
+    export.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
+    export.add_argument(
+        "--weights",
+        default="auto",
+        metavar="auto|random|PATH",
+        help="auto: this machine's training run of model and data set, trained now if there is none; random: untrained, "
+        "for latency; PATH: a .keras checkpoint (default: %(default)s)",
+    )
+    export.add_argument(
+        "--dataset", default="digits", metavar="NAME", help="to train, calibrate and verify (default: %(default)s)"
+    )
+    export.add_argument(
+        "--precision",
+        type=words,
+        metavar="NAMES",
+        help=f"comma separated, of {', '.join(names)} (default: all but int16x8)",
+    )
+    export.add_argument(
+        "--format", type=words, metavar="NAMES", help=f"comma separated, of {', '.join(FORMATS)} (default: both)"
+    )
+    export.add_argument(
+        "--calibration-images",
+        type=int,
+        default=128,
+        metavar="N",
+        help="size of the representative data set (default: %(default)s)",
+    )
+    export.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="chooses the calibration images, and starts a training (default: %(default)s)",
+    )
+    export.add_argument(
+        "--output",
+        choices=("probabilities", "logits"),
+        default="probabilities",
+        help="what the files compute (default: %(default)s)",
+    )
+    export.add_argument(
+        "--build-dir", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: %(default)s)"
+    )
+    export.add_argument("--json", action="store_true", help="print the manifest instead of a table")
+    return parser.parse_args()
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A comma separated list; an empty one means: not given."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    """The main job."""
+    spec = lookup(arguments.model)
+    precisions = select_precisions(arguments.precision, arguments.format)
+    # Not before the names are known to be good: these imports take a moment.
+    from export.pipeline import ExportRequest, export_model
+    from models.data import dataset_loader
+    from models.files import format_json
+
+    dataset_loader(arguments.dataset)
+    request = ExportRequest(
+        spec=spec,
+        dataset=arguments.dataset,
+        weights=arguments.weights,
+        precisions=precisions,
+        calibration_images=arguments.calibration_images,
+        seed=arguments.seed,
+        output=arguments.output,
+        build_dir=arguments.build_dir,
+    )
+    with progress_display() as report:
+        exported = export_model(request, report)
+    if arguments.json:
+        print(format_json(exported.manifest.to_json()), end="")
+    else:
+        print_summary(exported)
+    return 0 if exported.passed else 1
+
+
+def print_summary(exported: Exported) -> None:
+    """The table a person reads, then where the files are and what to do next."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    manifest, console = exported.manifest, result_console()
+    weights = manifest.weights
+    accuracy = f"Keras float top-1 {weights['top1']:.2%} on {weights['images']} test images"
+    title = f"{manifest.model['name']}, weights: {weights['source']}, {accuracy}"
+    table = Table(title=escape(title), title_justify="left", title_style="bold")
+    for heading in ("file", "size", "of float32", "top-1", "drop in points (95 %)", "agreement", ""):
+        table.add_column(heading, justify="left" if heading == "file" else "right", no_wrap=True)
+    full = {a.format: a.size_bytes for a in manifest.artifacts if a.precision == "float32"}
+    for artifact in manifest.artifacts:
+        ratio = f"{artifact.size_bytes / full[artifact.format]:.0%}" if artifact.format in full else "-"
+        table.add_row(artifact.file, f"{artifact.size_bytes / 1e6:.2f} MB", ratio, *format_verdict(artifact))
+    console.print(table)
+    for artifact in manifest.artifacts:
+        for reason in failures(artifact):
+            console.print(f"[red]failed[/] {artifact.file}: {escape(reason)}", highlight=False)
+    for what, reason in manifest.failures.items():
+        console.print(f"[red]not made[/] {what}: {escape(reason)}", highlight=False)
+    console.print(f"files: {escape(str(exported.folder))}/ (manifest.json has every number)", highlight=False)
+    good = [a.file for a in manifest.artifacts if a.passed and a.format == "tflite"]
+    pick = next((file for file in good if file.endswith("-int8.tflite")), next(iter(good), None))
+    if pick:
+        console.print(f"next:  adb push {escape(str(exported.folder / pick))} /data/local/tmp/", highlight=False)
+
+
+def format_verdict(artifact: Artifact) -> tuple[str, str, str, str]:
+    """Top-1, drop, agreement and mark of one artifact."""
+    verdict = artifact.verification
+    mark = "[green]passed[/]" if artifact.passed else "[red]FAILED[/]"
+    if verdict is None:
+        return "-", "-", "-", mark
+    low, high = (100 * bound for bound in verdict.top1_drop_ci95)
+    drop = f"{100 * verdict.top1_drop:.2f} ({low:+.2f} to {high:+.2f})"
+    return f"{verdict.top1:.2%}", drop, f"{verdict.top1_agreement:.2%}", mark
+
+
+def failures(artifact: Artifact) -> list[str]:
+    """What an artifact failed at, in words."""
+    if artifact.verification is None:
+        return [artifact.failure or "not verified"]
+    return [
+        check.detail or f"{check.name} is {check.value}, the limit is {check.limit}"
+        for check in artifact.verification.checks
+        if not check.passed
+    ]
+
+
+def main() -> int:
+    """Runs the command asked for."""
+    return run_export(parse_arguments())
+
+
+if __name__ == "__main__":
+    run(main)

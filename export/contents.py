@@ -1,0 +1,182 @@
+"""What is inside a TFLite or ONNX file: operators, tensor types, input and output. Proof instead of file names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from export.precision import Precision
+from export.tflite_file import builtin_name, read_model, type_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorInfo:
+    """A network's input or output."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float | None = None
+    """`real = scale * (stored - zero_point)`; None for floats."""
+    zero_point: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value."""
+        return {**asdict(self), "shape": list(self.shape)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TensorInfo:
+        """Value from `to_json`'s form."""
+        return cls(**{**value, "shape": tuple(value["shape"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """The facts of one file."""
+
+    operators: dict[str, int]
+    """How often each operator occurs, the most frequent first."""
+    weights: dict[str, int]
+    """Number of constants per type."""
+    activations: dict[str, int]
+    """Number of computed tensors per type, the graph's input and output left out."""
+    input: TensorInfo
+    output: TensorInfo
+
+
+def read_contents(content: bytes, precision: Precision) -> Contents:
+    """The facts of a file of the precision's format."""
+    return _read_tflite(content) if precision.format == "tflite" else _read_onnx(content)
+
+
+def contents_faults(contents: Contents, precision: Precision) -> list[str]:
+    """Where a file is not what its precision's name says; empty when it is."""
+    faults = []
+    total = sum(contents.weights.values())
+    share = contents.weights.get(precision.weight_dtype, 0) / max(total, 1)
+    # Biases are wider than weights: 0.5 % of a MobileNet at most, 3 % of the narrowest with few classes.
+    if share < 0.95:
+        faults.append(f"only {share:.1%} of its weights are {precision.weight_dtype}, it has {contents.weights}")
+    if set(contents.activations) != {precision.activation_dtype}:
+        faults.append(f"its activations should all be {precision.activation_dtype}, it has {contents.activations}")
+    for side, info, wanted in (
+        ("input", contents.input, precision.input_dtype),
+        ("output", contents.output, precision.output_dtype),
+    ):
+        if info.dtype != wanted:
+            faults.append(f"its {side} is {info.dtype}, not {wanted}")
+    return faults
+
+
+def _read_tflite(content: bytes) -> Contents:
+    model = read_model(content)
+    graph = model.subgraphs[0]
+    edges = {int(graph.inputs[0]), int(graph.outputs[0])}
+    # Weights that are widened for computing (float16) are constants still.
+    widened = {"DEQUANTIZE"}
+    operators = [(builtin_name(model.operatorCodes[o.opcodeIndex]), o) for o in graph.operators]
+    activations = Counter(
+        type_name(graph.tensors[index])
+        for name, operator in operators
+        for index in operator.outputs
+        if index not in edges and name not in widened
+    )
+    weights: Counter[str] = Counter()
+    for tensor in graph.tensors:
+        data = model.buffers[tensor.buffer].data
+        # Shape-like constants (axes, sizes) have four elements at most and are no weights.
+        if data is not None and len(data) and not (type_name(tensor) == "int32" and _scales(tensor) is None):
+            weights[type_name(tensor)] += int(np.prod(tensor.shape))
+    return Contents(
+        operators=_histogram(name for name, _ in operators),
+        weights=dict(weights.most_common()),
+        activations=dict(activations.most_common()),
+        input=_tflite_info(graph.tensors[graph.inputs[0]]),
+        output=_tflite_info(graph.tensors[graph.outputs[0]]),
+    )
+
+
+def _scales(tensor: Any) -> Any:
+    quantization = tensor.quantization
+    return None if quantization is None or quantization.scale is None or not len(quantization.scale) else quantization
+
+
+def _tflite_info(tensor: Any) -> TensorInfo:
+    quantization = _scales(tensor)
+    return TensorInfo(
+        name=tensor.name.decode(),
+        dtype=type_name(tensor),
+        shape=tuple(int(n) for n in tensor.shape),
+        scale=None if quantization is None else float(quantization.scale[0]),
+        zero_point=None if quantization is None else int(quantization.zeroPoint[0]),
+    )
+
+
+def _read_onnx(content: bytes) -> Contents:
+    model = onnx.load_from_string(content)
+    graph = model.graph
+    pairs = [node for node in graph.node if node.op_type in _QDQ]
+    scales = {name for node in pairs for name in node.input[1:]}
+    weights: Counter[str] = Counter()
+    for initializer in graph.initializer:
+        # Scalars are limits of Clip and the like; int64 are shapes and axes.
+        if initializer.name not in scales and initializer.dims and initializer.data_type != onnx.TensorProto.INT64:
+            weights[_onnx_type(initializer.data_type)] += int(np.prod(initializer.dims))
+    return Contents(
+        operators=_histogram(node.op_type for node in graph.node),
+        weights=dict(weights.most_common()),
+        activations=dict(Counter(_qdq_types(graph) if pairs else _float_types(model)).most_common()),
+        input=_onnx_info(graph.input[0]),
+        output=_onnx_info(graph.output[0]),
+    )
+
+
+_QDQ = ("QuantizeLinear", "DequantizeLinear")
+
+
+def _qdq_types(graph: onnx.GraphProto) -> Iterator[str]:
+    """Types in which computing nodes' operands are stored: that behind their DequantizeLinear, or float without one."""
+    initializers = {i.name: i for i in graph.initializer}
+    source = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        if node.op_type in _QDQ:
+            continue
+        for operand in node.input:
+            producer = source.get(operand)
+            if producer is None:
+                continue
+            if producer.op_type != "DequantizeLinear":
+                yield "float32"
+            elif producer.input[0] not in initializers:
+                yield _onnx_type(initializers[producer.input[2]].data_type)
+
+
+def _float_types(model: onnx.ModelProto) -> Iterator[str]:
+    """Types of all tensors between input and output; the casts at the edges are not between."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    known = {value.name: _onnx_type(value.type.tensor_type.elem_type) for value in graph.value_info}
+    for node in graph.node:
+        if node.op_type != "Cast":
+            yield from (known[output] for output in node.output if output in known)
+
+
+def _onnx_info(value: Any) -> TensorInfo:
+    tensor = value.type.tensor_type
+    return TensorInfo(
+        name=value.name,
+        dtype=_onnx_type(tensor.elem_type),
+        shape=tuple(d.dim_value for d in tensor.shape.dim),
+    )
+
+
+def _onnx_type(number: int) -> str:
+    return str(onnx.helper.tensor_dtype_to_np_dtype(number).name)
+
+
+def _histogram(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,113 @@
+"""The values of the manifest: what is said of a network, its weights, and each file made from them."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from export.artifact import Artifact, Verification, artifact_path
+from export.calibrate import input_quantization
+from export.contents import read_contents
+from export.precision import Precision
+from export.stages import Prepared
+from export.work import WorkFiles
+from models.checkpoint import TrainedModel
+from models.cost import model_cost
+from models.errors import ConversionError, ToolchainError
+from models.files import sha256_file
+from models.spec import ModelSpec
+
+TOOLS = (
+    "tensorflow",
+    "keras",
+    "litert-quantizer",
+    "ai-edge-litert",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime",
+    "numpy",
+    "pillow",
+)
+
+
+def tool_versions() -> dict[str, str]:
+    """Of the packages that decide an artifact's bytes and numbers."""
+    return {name: metadata.version(name) for name in TOOLS}
+
+
+def format_labels(labels: tuple[str, ...]) -> bytes:
+    """`labels.txt`: UTF-8, one class name per line, line number = class index from 0."""
+    return "".join(f"{label}\n" for label in labels).encode()
+
+
+def describe_model(spec: ModelSpec, output: str) -> dict[str, Any]:
+    """The network, with the class count it was exported with."""
+    cost = model_cost(spec)
+    return {
+        "name": spec.name,
+        "family": spec.family,
+        "width": spec.width,
+        "resolution_px": spec.resolution_px,
+        "num_classes": spec.num_classes,
+        "parameters": cost.parameters,
+        "mult_adds": cost.mult_adds,
+        "output": output,
+    }
+
+
+def describe_weights(weights: TrainedModel, prepared: Prepared, work: WorkFiles) -> dict[str, Any]:
+    """The checkpoint, with the Keras model's accuracy on the test split as measured in this run."""
+    reference, classes = np.load(work.reference), np.load(work.test_classes)
+    return {
+        "source": weights.source,
+        "sha256": weights.sha256,
+        "seed": weights.seed,
+        "dataset": prepared.dataset,
+        "dataset_sha256": prepared.dataset_sha256,
+        "top1": float(np.mean(reference.argmax(axis=1) == classes)),
+        "images": len(classes),
+    }
+
+
+def describe_preprocessing(spec: ModelSpec) -> dict[str, Any]:
+    """The contract for whoever feeds the files, and how exactly the integer inputs keep it."""
+    described = spec.preprocessing.to_json()
+    try:
+        pixel = input_quantization(spec.preprocessing)
+    except ConversionError:
+        return described
+    return {
+        **described,
+        "float_input": "(byte - mean) / std",
+        "uint8_input": "byte",
+        "int8_input": "byte - 128",
+        "integer_input": {
+            "scale": pixel.scale,
+            "uint8_zero_point": pixel.zero_point,
+            "residual_grey_levels": pixel.residual,
+        },
+    }
+
+
+def describe_artifact(
+    spec: ModelSpec, precision: Precision, verdict: Verification | ToolchainError, work: WorkFiles
+) -> Artifact:
+    """A made file with its verdict; an error as verdict means that its runtime refused it or died."""
+    path = work.made(precision)
+    contents = read_contents(path.read_bytes(), precision)
+    return Artifact(
+        file=artifact_path(path.parent, spec.name, precision).name,
+        format=precision.format,
+        precision=precision.name,
+        size_bytes=path.stat().st_size,
+        sha256=sha256_file(path),
+        source_sha256=sha256_file(work.float_tflite),
+        input=contents.input,
+        output=contents.output,
+        operators=contents.operators,
+        weights=contents.weights,
+        verification=verdict if isinstance(verdict, Verification) else None,
+        failure=str(verdict) if isinstance(verdict, ToolchainError) else None,
+    )

@@ -1,0 +1,112 @@
+"""What each worker process of an export does. Heavy imports stay inside, so that the parent never pays for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from export.artifact import Verification
+from export.precision import Limits, Precision
+from export.work import WorkFiles
+from models.data import dataset_loader, preprocess, stratified_sample
+from models.errors import ConversionError
+from models.spec import ModelSpec, Preprocessing
+from models.worker import Progress, Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The pictures of a run, known by their digests."""
+
+    dataset: str
+    labels: tuple[str, ...]
+    dataset_sha256: str
+    calibration_sha256: str
+    """The same for any order of the pictures."""
+
+
+def prepare_stage(report: Report, dataset: str, spec: ModelSpec, images: int, seed: int, work: WorkFiles) -> Prepared:
+    """Writes test pictures, test classes and the representative data set as raw network input.
+
+    Raises:
+        DataError: the data set cannot give that many calibration images.
+    """
+    from export.calibrate import sample_digest
+
+    report(Progress(stage="prepare images", done=0, total=1))
+    data = dataset_loader(dataset)()
+    chosen = stratified_sample(data.classes, data.splits["train"], images, seed)
+    test = data.splits["test"]
+
+    def raw(indices: np.ndarray) -> np.ndarray:
+        return preprocess(tuple(data.images[i] for i in indices), spec.preprocessing, spec.resolution_px)
+
+    calibration = raw(chosen)
+    np.save(work.calibration_pixels, calibration)
+    np.save(work.test_pixels, raw(test))
+    np.save(work.test_classes, data.classes[test])
+    report(Progress(stage="prepare images", done=1, total=1, detail=f"{len(test)} test, {len(chosen)} calibration"))
+    return Prepared(
+        dataset=data.name,
+        labels=data.labels,
+        dataset_sha256=data.digest,
+        calibration_sha256=sample_digest(calibration),
+    )
+
+
+def convert_stage(report: Report, spec: ModelSpec, checkpoint: Path, output: str, onnx: bool, work: WorkFiles) -> None:
+    """Makes the float files and the Keras reference; see `export.to_float`."""
+    report(Progress(stage="start TensorFlow", done=0, total=1))
+    from export.to_float import convert_float
+
+    report(Progress(stage="start TensorFlow", done=1, total=1))
+    convert_float(report, spec, checkpoint, output, onnx, work)
+
+
+def tflite_stage(report: Report, spec: ModelSpec, precisions: tuple[Precision, ...], work: WorkFiles) -> dict[str, str]:
+    """Makes the TFLite files; returns the precisions that failed, with the reason."""
+    from export.calibrate import measure_ranges
+    from export.quantize import quantize_tflite
+
+    source = work.float_tflite.read_bytes()
+    ranges, refusal = None, ""
+    if any(precision.calibrated for precision in precisions):
+        try:
+            ranges = measure_ranges(source, np.load(work.calibration_pixels), spec.preprocessing, report)
+        except ConversionError as error:
+            refusal = str(error)
+    failures = {}
+    for precision in precisions:
+        try:
+            if precision.calibrated and ranges is None:
+                raise ConversionError(refusal)
+            work.made(precision).write_bytes(quantize_tflite(source, precision, ranges))
+        except ConversionError as error:
+            failures[f"tflite {precision.name}"] = str(error)
+    return failures
+
+
+def onnx_stage(report: Report, spec: ModelSpec, precisions: tuple[Precision, ...], work: WorkFiles) -> dict[str, str]:
+    """Makes the ONNX files; returns the precisions that failed, with the reason."""
+    from export.quantize_onnx import quantize_onnx
+
+    source, pixels = work.float_onnx.read_bytes(), np.load(work.calibration_pixels)
+    failures = {}
+    for precision in precisions:
+        try:
+            content = quantize_onnx(source, precision, pixels, spec.preprocessing, report)
+            work.made(precision).write_bytes(content)
+        except ConversionError as error:
+            failures[f"onnx {precision.name}"] = str(error)
+    return failures
+
+
+def verify_stage(
+    report: Report, precision: Precision, limits: Limits, preprocessing: Preprocessing, work: WorkFiles
+) -> Verification:
+    """Judges one made file; see `export.verify`."""
+    from export.verify import verify_artifact
+
+    return verify_artifact(report, work.made(precision), precision, limits, preprocessing, work)

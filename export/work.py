@@ -1,0 +1,50 @@
+"""The files through which the worker processes of one export hand their results to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.artifact import artifact_path
+from export.precision import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFiles:
+    """Paths inside the private folder of one run."""
+
+    folder: Path
+
+    @property
+    def test_pixels(self) -> Path:
+        """`.npy`, uint8 `[N, H, W, 3]`: the test split as raw network input."""
+        return self.folder / "test-pixels.npy"
+
+    @property
+    def test_classes(self) -> Path:
+        """`.npy`, int64 `[N]`: its class indices."""
+        return self.folder / "test-classes.npy"
+
+    @property
+    def calibration_pixels(self) -> Path:
+        """`.npy`, uint8 `[M, H, W, 3]`: the representative data set."""
+        return self.folder / "calibration-pixels.npy"
+
+    @property
+    def reference(self) -> Path:
+        """`.npy`, float32 `[N, classes]`: the Keras model's probabilities on the test split."""
+        return self.folder / "reference.npy"
+
+    @property
+    def float_tflite(self) -> Path:
+        """The float32 conversion all TFLite precisions and the ONNX conversion start from."""
+        return self.folder / "float.tflite"
+
+    @property
+    def float_onnx(self) -> Path:
+        """The float32 conversion all ONNX precisions start from."""
+        return self.folder / "float.onnx"
+
+    def made(self, precision: Precision) -> Path:
+        """A finished file before verification and publication."""
+        return artifact_path(self.folder, "made", precision)
