@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import keras
-import numpy as np
 import onnx
 import tensorflow as tf
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -71,4 +70,3 @@ quantize_static(
     activation_type=QuantType.QInt8,
     weight_type=QuantType.QInt8,
 )
-print("peak", np.prod(samples.shape))

@@ -29,8 +29,8 @@ def parse_arguments() -> argparse.Namespace:
         "--weights",
         default="auto",
         metavar="auto|random|PATH",
-        help="auto: this machine's training run of model and data set, trained now if there is none; random: untrained, "
-        "for latency; PATH: a .keras checkpoint (default: %(default)s)",
+        help="auto: this machine's training run of model and data set, trained now if there is none; random: "
+        "untrained, for latency; PATH: a .keras checkpoint (default: %(default)s)",
     )
     export.add_argument(
         "--dataset", default="digits", metavar="NAME", help="to train, calibrate and verify (default: %(default)s)"

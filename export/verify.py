@@ -57,7 +57,8 @@ def to_input(pixels: Pixels, info: TensorInfo, preprocessing: Preprocessing) -> 
         return values
     limits = np.iinfo(info.dtype)
     stored = np.round(values / np.float32(info.scale)) + info.zero_point
-    return np.clip(stored, limits.min, limits.max).astype(info.dtype)
+    clipped: NDArray[Any] = np.clip(stored, limits.min, limits.max).astype(info.dtype)
+    return clipped
 
 
 def to_probabilities(stored: NDArray[Any], info: TensorInfo) -> NDArray[np.float64]:
