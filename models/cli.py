@@ -61,14 +61,15 @@ def progress_display() -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Display
+    from rich.table import Column
 
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description:<26}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[detail]}"),
+        TextColumn("{task.description}", table_column=Column(width=28, no_wrap=True)),
+        BarColumn(bar_width=16, table_column=Column(width=16)),
+        MofNCompleteColumn(table_column=Column(width=9, no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(width=7, no_wrap=True)),
+        TextColumn("{task.fields[detail]}", table_column=Column(no_wrap=True)),
     )
     with Display(*columns, console=console, transient=False) as display:
         tasks: dict[str, object] = {}
