@@ -113,24 +113,33 @@ def print_summary(exported: Exported) -> None:
     weights = manifest.weights
     accuracy = f"Keras float top-1 {weights['top1']:.2%} on {weights['images']} test images"
     title = f"{manifest.model['name']}, weights: {weights['source']}, {accuracy}"
-    table = Table(title=escape(title), title_justify="left", title_style="bold")
-    for heading in ("file", "size", "of float32", "top-1", "drop in points (95 %)", "agreement", ""):
-        table.add_column(heading, justify="left" if heading == "file" else "right", no_wrap=True)
+    # The common start of all names stands in the heading: with it in each row, 80 columns would not do.
+    prefix = f"{manifest.model['name']}-"
+    table = Table(title=escape(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column(escape(prefix), no_wrap=True)
+    for heading in ("size", "ratio", "top-1", "drop, points (95 %)", "agree", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
     full = {a.format: a.size_bytes for a in manifest.artifacts if a.precision == "float32"}
     for artifact in manifest.artifacts:
         ratio = f"{artifact.size_bytes / full[artifact.format]:.0%}" if artifact.format in full else "-"
-        table.add_row(artifact.file, f"{artifact.size_bytes / 1e6:.2f} MB", ratio, *format_verdict(artifact))
+        table.add_row(
+            artifact.file.removeprefix(prefix), f"{artifact.size_bytes / 1e6:.2f} MB", ratio, *format_verdict(artifact)
+        )
     console.print(table)
     for artifact in manifest.artifacts:
         for reason in failures(artifact):
-            console.print(f"[red]failed[/] {artifact.file}: {escape(reason)}", highlight=False)
+            console.print(f"[red]failed[/] {artifact.file}: {escape(reason)}", highlight=False, soft_wrap=True)
     for what, reason in manifest.failures.items():
-        console.print(f"[red]not made[/] {what}: {escape(reason)}", highlight=False)
-    console.print(f"files: {escape(str(exported.folder))}/ (manifest.json has every number)", highlight=False)
+        console.print(f"[red]not made[/] {what}: {escape(reason)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"files: {escape(str(exported.folder / prefix))}*, manifest.json, labels.txt", highlight=False, soft_wrap=True
+    )
     good = [a.file for a in manifest.artifacts if a.passed and a.format == "tflite"]
     pick = next((file for file in good if file.endswith("-int8.tflite")), next(iter(good), None))
     if pick:
-        console.print(f"next:  adb push {escape(str(exported.folder / pick))} /data/local/tmp/", highlight=False)
+        console.print(
+            f"next:  adb push {escape(str(exported.folder / pick))} /data/local/tmp/", highlight=False, soft_wrap=True
+        )
 
 
 def format_verdict(artifact: Artifact) -> tuple[str, str, str, str]:
@@ -140,7 +149,7 @@ def format_verdict(artifact: Artifact) -> tuple[str, str, str, str]:
     if verdict is None:
         return "-", "-", "-", mark
     low, high = (100 * bound for bound in verdict.top1_drop_ci95)
-    drop = f"{100 * verdict.top1_drop:.2f} ({low:+.2f} to {high:+.2f})"
+    drop = f"{100 * verdict.top1_drop:.2f} ({low:.2f} to {high:.2f})"
     return f"{verdict.top1:.2%}", drop, f"{verdict.top1_agreement:.2%}", mark
 
 

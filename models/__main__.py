@@ -94,8 +94,8 @@ def train_model(arguments: argparse.Namespace) -> int:
         return 0
     top1, images = trained.record["accuracy"]["test_top1"], trained.record["dataset"]["images"]["test"]
     console = result_console()
-    console.print(f"[bold]{trained.path}[/]: top-1 {top1:.2%} on {images} test images", highlight=False)
-    console.print(f"next: make export MODEL={spec.name}", highlight=False)
+    console.print(f"[bold]{trained.path}[/]: top-1 {top1:.2%} on {images} test images", highlight=False, soft_wrap=True)
+    console.print(f"next: make export MODEL={spec.name}", highlight=False, soft_wrap=True)
     return 0
 
 
