@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from models.errors import ToolchainError
+from models.files import output_error
 from models.worker import Progress, Report
 
 if TYPE_CHECKING:
@@ -34,16 +36,19 @@ def run(main: Callable[[], int]) -> NoReturn:
     try:
         code = main()
         sys.stdout.flush()
-    except ToolchainError as error:
-        sys.stderr.write(f"error: {one_line(str(error))}\n")
-        code = error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: nothing was left half-written; the same command starts again\n")
-        code = 130
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Python must not fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = 128 + signal.SIGPIPE
+    except (ToolchainError, OSError) as error:
+        known = error if isinstance(error, ToolchainError) else output_error(error)
+        if known is None:
+            raise
+        sys.stderr.write(f"error: {one_line(str(known))}\n")
+        code = known.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: nothing was left half-written; the same command starts again\n")
+        code = 128 + signal.SIGINT
     sys.exit(code)
 
 

@@ -22,6 +22,9 @@ _NEXT_STEP = {
     errno.EROFS: "choose a folder that can be written with --build-dir",
     errno.EACCES: "choose a folder that can be written with --build-dir",
     errno.EPERM: "choose a folder that can be written with --build-dir",
+    errno.ENOTDIR: "a file stands where a folder should be; choose another place with --build-dir",
+    errno.EEXIST: "a file stands where a folder should be; choose another place with --build-dir",
+    errno.ENAMETOOLONG: "choose a shorter path with --build-dir",
 }
 
 
@@ -35,8 +38,20 @@ def output_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        step = _NEXT_STEP.get(error.errno or 0, "check the path")
-        raise OutputError(f"cannot write {error.filename or where}: {error.strerror}; {step}") from error
+        raise output_error(error, where) or error from error
+
+
+def output_error(error: OSError, where: Path | None = None) -> OutputError | None:
+    """The system's refusal to write as one sentence with the next step; None if the error is of another kind."""
+    number = error.errno
+    if number not in _NEXT_STEP:
+        # HDF5 wraps the system's error and keeps its text only.
+        number = next((known for known in _NEXT_STEP if os.strerror(known) in str(error)), None)
+    if number is None:
+        return None
+    return OutputError(
+        f"cannot write {error.filename or where or 'a file'}: {os.strerror(number)}; {_NEXT_STEP[number]}"
+    )
 
 
 def replace_file(made: Path, final: Path) -> None:

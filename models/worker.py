@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import tempfile
 import threading
 import traceback
@@ -17,6 +16,7 @@ from typing import Any
 
 import models.errors
 from models.errors import ToolchainError, WorkerError
+from models.files import output_error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,17 +133,22 @@ def _main(sender: Connection, log: str, task: Task) -> None:
         os.dup2(descriptor, stream)
     try:
         result = task.function(lambda progress: sender.send(("progress", progress)), *task.args)
-    except ToolchainError as error:
-        sender.send(("error", (type(error).__name__, str(error))))
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        traceback.print_exc()
-        sys.stderr.flush()
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        what = f"{task.function.__name__} failed: {type(error).__name__}: {error}"
-        message = f"{what} ({Path(place.filename).name}:{place.lineno})"
-        sender.send(("error", (WorkerError.__name__, " ".join(message.split()))))
+        cause = _explain(error, task.function.__name__)
+        sender.send(("error", (type(cause).__name__, str(cause))))
     else:
         sender.send(("result", result))
+
+
+def _explain(error: Exception, name: str) -> ToolchainError:
+    if isinstance(error, ToolchainError):
+        return error
+    refusal = output_error(error) if isinstance(error, OSError) else None
+    if refusal:
+        return refusal
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    message = f"{name} failed: {type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
+    return WorkerError(" ".join(message.split()))
 
 
 def _die_with_parent() -> None:
