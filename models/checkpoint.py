@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,18 @@ def load_trained(folder: Path) -> TrainedModel | None:
             f"{expected[:12]}…; {remedy}"
         )
     return trained
+
+
+def check_keras_file(path: Path) -> None:
+    """Refuses what cannot be a checkpoint, before anything heavy is started.
+
+    Raises:
+        WeightsError: the file is missing or is not a whole `.keras` archive.
+    """
+    if not path.is_file():
+        raise WeightsError(f"checkpoint {path} does not exist; give the path of a .keras file, or auto, or random")
+    if not zipfile.is_zipfile(path):
+        raise WeightsError(f"checkpoint {path} is damaged or not a .keras file (it is no zip archive); save it again")
 
 
 def _trained(folder: Path, record: dict[str, Any], digest: str) -> TrainedModel:

@@ -38,7 +38,8 @@ def output_errors(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise output_error(error, where) or error from error
+        refusal = f"cannot write {error.filename or where}: {error.strerror or error}; check the path of --build-dir"
+        raise output_error(error, where) or OutputError(refusal) from error
 
 
 def output_error(error: OSError, where: Path | None = None) -> OutputError | None:
@@ -102,14 +103,16 @@ def sha256_file(path: Path) -> str:
 def work_folder(folder: Path) -> Iterator[Path]:
     """A private folder inside `folder` for files in the making; gone afterwards, whatever happens.
 
-    One process at a time: what an earlier one left when it was killed is removed here.
+    One process at a time: what an earlier one left when it was killed is removed here. Folders that had to be made and
+    are empty at the end go too.
 
     Raises:
         OutputError: the folder cannot be made, or another process is at work in it.
     """
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,3 +128,6 @@ def work_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(made, ignore_errors=True)
     finally:
         os.close(lock)
+        for path in new:
+            if not any(path.iterdir()):
+                path.rmdir()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from models.build import build
+from models.checkpoint import check_keras_file
 from models.errors import WeightsError
 from models.spec import ModelSpec
 
@@ -21,10 +21,7 @@ def load_checkpoint(path: Path, spec: ModelSpec) -> keras.Model:
     Raises:
         WeightsError: the file is missing, damaged, holds code, another network, another number of classes, or NaN.
     """
-    if not path.is_file():
-        raise WeightsError(f"checkpoint {path} does not exist; give the path of a .keras file, or --weights auto")
-    if not zipfile.is_zipfile(path):
-        raise WeightsError(f"checkpoint {path} is damaged or not a .keras file (it is no zip archive); save it again")
+    check_keras_file(path)
     try:
         loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:

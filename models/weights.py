@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.checkpoint import KERAS_FILE, TrainedModel, load_trained, run_folder, save_trained
-from models.errors import WeightsError
+from models.checkpoint import KERAS_FILE, TrainedModel, check_keras_file, load_trained, run_folder, save_trained
 from models.files import sha256_file, work_folder
 from models.schedule import TrainSettings, default_settings
 from models.spec import ModelSpec
@@ -42,8 +41,7 @@ def obtain_weights(
             trained = train_now(spec, dataset, TrainSettings(seed=seed, phases=()), folder, report)
         return trained
     path = Path(choice)
-    if not path.is_file():
-        raise WeightsError(f"checkpoint {choice} does not exist; give the path of a .keras file, {AUTO} or {RANDOM}")
+    check_keras_file(path)
     return TrainedModel(model=spec.name, source=path.stem, path=path, sha256=sha256_file(path), seed=None, record={})
 
 
