@@ -68,12 +68,12 @@ def progress_display() -> Iterator[Report]:
     from rich.progress import Progress as Display
     from rich.table import Column
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
     columns = (
         TextColumn("{task.description}", table_column=Column(width=28, no_wrap=True)),
         BarColumn(bar_width=16, table_column=Column(width=16)),
         MofNCompleteColumn(table_column=Column(width=9, no_wrap=True)),
-        TimeElapsedColumn(table_column=Column(width=7, no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(width=8, no_wrap=True)),
         TextColumn("{task.fields[detail]}", table_column=Column(no_wrap=True)),
     )
     with Display(*columns, console=console, transient=False) as display:

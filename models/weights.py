@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.checkpoint import KERAS_FILE, TrainedModel, check_keras_file, load_trained, run_folder, save_trained
+from models.data import DATASETS
+from models.errors import WeightsError
 from models.files import sha256_file, work_folder
 from models.schedule import TrainSettings, default_settings
 from models.spec import ModelSpec
@@ -42,6 +44,10 @@ def obtain_weights(
         return trained
     path = Path(choice)
     check_keras_file(path)
+    if path.stem in (RANDOM, "imagenet", *DATASETS):
+        raise WeightsError(
+            f"results of checkpoint {choice} would go where those of --weights {path.stem} go; rename the file"
+        )
     return TrainedModel(model=spec.name, source=path.stem, path=path, sha256=sha256_file(path), seed=None, record={})
 
 
