@@ -112,7 +112,7 @@ def print_summary(exported: Exported) -> None:
     manifest, console = exported.manifest, result_console()
     weights = manifest.weights
     accuracy = f"Keras float top-1 {weights['top1']:.2%} on {weights['images']} test images"
-    title = f"{manifest.model['name']}, weights: {weights['source']}, {accuracy}"
+    title = f"{manifest.model['name']} ({weights['source']}): {accuracy}"
     # The common start of all names stands in the heading: with it in each row, 80 columns would not do.
     prefix = f"{manifest.model['name']}-"
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))

@@ -66,10 +66,10 @@ def load_trained(folder: Path) -> TrainedModel | None:
     remedy = f"delete {folder} to train again, or name another checkpoint with --weights"
     try:
         record = json.loads(record_path.read_text("utf-8"))
-        expected = record["weights"]["sha256"]
+        expected = str(record["weights"]["sha256"])
         trained = _trained(folder, record, expected)
     except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{record_path} cannot be read ({error}); {remedy}") from error
+        raise WeightsError(f"{record_path} cannot be read ({error!r}); {remedy}") from error
     digest = sha256_file(path)
     if digest != expected:
         raise WeightsError(

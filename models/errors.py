@@ -6,6 +6,7 @@
     │   ├── WeightsError        2  a checkpoint that is missing, damaged or of another model
     │   ├── DataError           2  images that are missing, too few or not finite
     │   └── OutputError         2  a folder that cannot be written, a full disk
+    ├── TrainingError           1  a training whose loss is not finite any more
     ├── ConversionError         1  a converter refused, crashed or produced something else than asked for
     ├── VerificationError       1  an artifact that is not what its name says
     └── WorkerError             1  a helper process died (killed, out of memory)
@@ -58,6 +59,10 @@ class DataError(UsageError):
 
 class OutputError(UsageError):
     """Results cannot be written where they were asked for."""
+
+
+class TrainingError(ToolchainError):
+    """A training that diverged."""
 
 
 class ConversionError(ToolchainError):

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,7 @@ def work_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(made, ignore_errors=True)
     finally:
         os.close(lock)
-        for path in new:
-            if not any(path.iterdir()):
+        with suppress(OSError):
+            # Ends at the first that is not empty, or was deleted meanwhile.
+            for path in new:
                 path.rmdir()

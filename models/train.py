@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.build import build
 from models.data import Dataset, Pixels, Split, load_dataset, normalise, preprocess
-from models.errors import ToolchainError
+from models.errors import TrainingError
 from models.files import output_errors
 from models.schedule import Phase, TrainSettings
 from models.spec import ModelSpec, Preprocessing
@@ -86,7 +86,8 @@ class Trainer:
         order = self.rng.permutation(len(pixels))
         steps = math.ceil(len(order) / phase.batch)
         total = phase.epochs * steps
-        self.model.reset_metrics()
+        # `train_on_batch` forgets earlier batches, so the epoch's means are made here.
+        sums, seen = np.zeros(2), 0
         for step in range(steps):
             done = number * steps + step
             # Cosine decay over the phase, down to a fiftieth.
@@ -95,11 +96,13 @@ class Trainer:
             chosen = order[step * phase.batch : (step + 1) * phase.batch]
             batch = normalise(pixels[chosen], self.spec.preprocessing)
             metrics = self.model.train_on_batch(batch, classes[chosen], return_dict=True)
-            detail = f"loss {metrics['loss']:.3f}, top-1 {metrics['accuracy']:.1%}"
+            sums += np.array([metrics["loss"], metrics["accuracy"]]) * len(chosen)
+            seen += len(chosen)
+            loss, top1 = (float(mean) for mean in sums / seen)
+            detail = f"loss {loss:.3f}, top-1 {top1:.1%}"
             self.report(Progress(stage=f"train at {phase.resolution_px} px", done=done + 1, total=total, detail=detail))
-        loss = float(metrics["loss"])
         if not math.isfinite(loss):
-            raise ToolchainError(
+            raise TrainingError(
                 f"training diverged in epoch {number + 1} at {phase.resolution_px} px: the loss is {loss}; "
                 "run it again with another --seed"
             )
@@ -107,7 +110,7 @@ class Trainer:
             "resolution_px": phase.resolution_px,
             "epoch": number + 1,
             "loss": loss,
-            "train_top1": float(metrics["accuracy"]),
+            "train_top1": top1,
             "seconds": round(time.monotonic() - started, 1),
         }
 
@@ -136,7 +139,7 @@ def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSet
     No phases in the settings: random weights, with batch normalization settled on training pictures.
 
     Raises:
-        ToolchainError: the loss is not finite any more.
+        TrainingError: the loss is not finite any more.
         OutputError: `made` cannot be written.
     """
     report(Progress(stage=STARTING, done=1, total=1))
@@ -150,7 +153,7 @@ def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSet
         fixed = build(spec)
         fixed.set_weights(trainer.model.get_weights())
         fixed.save(made)
-    last = [row["validation_top1"] for row in history if row["resolution_px"] == spec.resolution_px]
+    last = history[-settings.phases[-1].epochs :] if settings.phases else []
     return {
         "model": spec.name,
         "dataset": {
@@ -161,7 +164,7 @@ def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSet
         },
         "settings": settings.to_json(),
         "accuracy": {
-            "validation_top1": max(last, default=None),
+            "validation_top1": max((row["validation_top1"] for row in last), default=None),
             "test_top1": trainer.top1("test", trainer.pixels("test", spec.resolution_px)),
         },
         "seconds": round(time.monotonic() - started, 1),

@@ -39,7 +39,7 @@ def obtain_weights(
     if choice == RANDOM:
         folder = run_folder(build_dir, spec.name, RANDOM)
         trained = load_trained(folder)
-        if trained is None or trained.seed != seed:
+        if trained is None or (trained.seed, trained.record["dataset"]["name"]) != (seed, dataset):
             trained = train_now(spec, dataset, TrainSettings(seed=seed, phases=()), folder, report)
         return trained
     path = Path(choice)
@@ -55,7 +55,8 @@ def train_now(spec: ModelSpec, dataset: str, settings: TrainSettings, folder: Pa
     """Trains in a worker process and publishes the result in `folder`, replacing an earlier one.
 
     Raises:
-        ToolchainError: the training diverged, or its process died.
+        TrainingError: the training diverged.
+        WorkerError: its process died.
         OutputError: `folder` cannot be written.
     """
     with work_folder(folder) as work:

@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,14 @@ class _Worker:
         self.log = tempfile.NamedTemporaryFile(prefix="worker-", suffix=".log")  # noqa: SIM115
         self.receiver, sender = context.Pipe(duplex=False)
         self.process = context.Process(target=_main, args=(sender, self.log.name, task), daemon=True)
-        self.process.start()
+        # Ctrl-C reaches the whole terminal group; the parent decides when this process ends. The process inherits the
+        # mask, so that not even its start is interrupted. The tracker's own start would undo the mask.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         # The process has its own copy; without closing ours, its death would not be seen.
         sender.close()
 
@@ -110,7 +118,8 @@ class _Worker:
         """The next message: `progress`, `result` or `error`."""
         try:
             kind, value = self.receiver.recv()
-        except EOFError:
+        except (EOFError, OSError):
+            # OSError: it died in the middle of a message.
             self.process.join()
             return "error", WorkerError(_obituary(self.name, self.process.exitcode, Path(self.log.name)))
         return kind, _rebuild(*value) if kind == "error" else value
@@ -125,8 +134,6 @@ class _Worker:
 
 
 def _main(sender: Connection, log: str, task: Task) -> None:
-    # Ctrl-C reaches the whole terminal group; the parent decides when this process ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
