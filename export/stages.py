@@ -13,7 +13,7 @@ from export.work import WorkFiles
 from models.data import dataset_loader, preprocess, stratified_sample
 from models.errors import ConversionError
 from models.spec import ModelSpec, Preprocessing
-from models.worker import Progress, Report
+from models.worker import STARTING, Progress, Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +58,10 @@ def prepare_stage(report: Report, dataset: str, spec: ModelSpec, images: int, se
 
 def convert_stage(report: Report, spec: ModelSpec, checkpoint: Path, output: str, onnx: bool, work: WorkFiles) -> None:
     """Makes the float files and the Keras reference; see `export.to_float`."""
-    report(Progress(stage="start TensorFlow", done=0, total=1))
+    report(Progress(stage=STARTING, done=0, total=1))
     from export.to_float import convert_float
 
-    report(Progress(stage="start TensorFlow", done=1, total=1))
+    report(Progress(stage=STARTING, done=1, total=1))
     convert_float(report, spec, checkpoint, output, onnx, work)
 
 

@@ -25,8 +25,6 @@ from models.worker import Progress, Report
 EVALUATION_BATCH = 16
 """Keeps the activations of one batch at 224 px below 0.5 GB."""
 
-STARTING = "start TensorFlow"
-
 
 def predict_logits(
     model: keras.Model, pixels: Pixels, preprocessing: Preprocessing, report: Report, stage: str
@@ -142,7 +140,6 @@ def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSet
         TrainingError: the loss is not finite any more.
         OutputError: `made` cannot be written.
     """
-    report(Progress(stage=STARTING, done=1, total=1))
     tf.config.experimental.enable_op_determinism()
     started = time.monotonic()
     dataset = load_dataset(dataset_name)

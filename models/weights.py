@@ -10,9 +10,10 @@ from models.errors import WeightsError
 from models.files import sha256_file, work_folder
 from models.schedule import TrainSettings, default_settings
 from models.spec import ModelSpec
-from models.worker import Report, run_in_worker
+from models.worker import STARTING, Progress, Report, run_in_worker
 
 AUTO, RANDOM = "auto", "random"
+STAGE = "weights"
 
 
 def obtain_weights(
@@ -67,6 +68,8 @@ def train_now(spec: ModelSpec, dataset: str, settings: TrainSettings, folder: Pa
 
 def _train(report: Report, *args: object) -> object:
     # Here, in the worker, TensorFlow may be imported.
+    report(Progress(stage=STARTING, done=0, total=1))
     from models.train import train
 
+    report(Progress(stage=STARTING, done=1, total=1))
     return train(report, *args)  # type: ignore[arg-type]

@@ -32,6 +32,9 @@ class Progress:
 
 Report = Callable[[Progress], None]
 
+STARTING = "start TensorFlow"
+"""The stage that every worker with TensorFlow begins with, and that takes seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
