@@ -34,14 +34,17 @@ def obtain_weights(
         WeightsError: the checkpoint is missing or damaged.
         OutputError: the build folder cannot be written.
     """
-    if choice == AUTO:
-        folder = run_folder(build_dir, spec.name, dataset)
-        return load_trained(folder) or train_now(spec, dataset, default_settings(spec, seed=seed), folder, report)
-    if choice == RANDOM:
-        folder = run_folder(build_dir, spec.name, RANDOM)
+    if choice in (AUTO, RANDOM):
+        folder = run_folder(build_dir, spec.name, dataset if choice == AUTO else RANDOM)
         trained = load_trained(folder)
-        if trained is None or (trained.seed, trained.record["dataset"]["name"]) != (seed, dataset):
-            trained = train_now(spec, dataset, TrainSettings(seed=seed, phases=()), folder, report)
+        if trained and (choice == AUTO or (trained.seed, trained.record["dataset"]["name"]) == (seed, dataset)):
+            report(Progress(stage=STAGE, done=1, total=1, detail=f"from {trained.path}"))
+            return trained
+        todo = f"none yet: training on {dataset} now" if choice == AUTO else "making random ones"
+        report(Progress(stage=STAGE, done=0, total=1, detail=todo))
+        settings = default_settings(spec, seed=seed) if choice == AUTO else TrainSettings(seed=seed, phases=())
+        trained = train_now(spec, dataset, settings, folder, report)
+        report(Progress(stage=STAGE, done=1, total=1, detail=f"kept in {trained.path}"))
         return trained
     path = Path(choice)
     check_keras_file(path)
