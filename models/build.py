@@ -9,9 +9,10 @@ from keras import layers
 from models.blocks import INPUT, Layer, plan_layers
 from models.spec import ModelSpec
 
-# The settings of the authors' release, which keras.applications shares.
 BATCH_NORM_EPSILON = 1e-3
+"""As in the authors' release and in keras.applications; part of the function, so it must not change."""
 BATCH_NORM_MOMENTUM = 0.9
+"""Only training sees it: low enough for the statistics to follow a change of picture size within an epoch."""
 
 
 def build(spec: ModelSpec, *, resolution_px: int | None = None, batch_norm: bool = True) -> keras.Model:
