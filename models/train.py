@@ -45,7 +45,7 @@ class Trainer:
         keras.utils.set_random_seed(settings.seed)
         self.spec, self.dataset, self.settings, self.report = spec, dataset, settings, report
         self.rng = np.random.default_rng(settings.seed)
-        # One model and one compilation for all picture sizes: each costs a minute of tracing otherwise.
+        # One model and one compilation for all picture sizes: each further one costs 20 s of tracing.
         self.model = build(spec, resolution_px=0)
         self.model.compile(
             optimizer=keras.optimizers.Adam(),
