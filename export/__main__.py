@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.precision import FORMATS, PRECISIONS, select_precisions
-from models.cli import Parser, progress_display, result_console, run
+from models.cli import Parser, inert, progress_display, result_console, run, seed
 from models.zoo import lookup
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     export.add_argument(
         "--seed",
-        type=int,
+        type=seed,
         default=0,
         help="chooses the calibration images, and starts a training (default: %(default)s)",
     )
@@ -106,7 +107,6 @@ def run_export(arguments: argparse.Namespace) -> int:
 
 def print_summary(exported: Exported) -> None:
     """The table a person reads, then where the files are and what to do next."""
-    from rich.markup import escape
     from rich.table import Table
 
     manifest, console = exported.manifest, result_console()
@@ -115,8 +115,8 @@ def print_summary(exported: Exported) -> None:
     title = f"{manifest.model['name']} ({weights['source']}): {accuracy}"
     # The common start of all names stands in the heading: with it in each row, 80 columns would not do.
     prefix = f"{manifest.model['name']}-"
-    table = Table(title=escape(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
-    table.add_column(escape(prefix), no_wrap=True)
+    table = Table(title=inert(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column(inert(prefix), no_wrap=True)
     for heading in ("size", "ratio", "top-1", "drop, points (95 %)", "agree", ""):
         table.add_column(heading, justify="right", no_wrap=True)
     full = {a.format: a.size_bytes for a in manifest.artifacts if a.precision == "float32"}
@@ -128,17 +128,19 @@ def print_summary(exported: Exported) -> None:
     console.print(table)
     for artifact in manifest.artifacts:
         for reason in failures(artifact):
-            console.print(f"[red]failed[/] {artifact.file}: {escape(reason)}", highlight=False, soft_wrap=True)
+            console.print(f"[red]failed[/] {artifact.file}: {inert(reason)}", highlight=False, soft_wrap=True)
     for what, reason in manifest.failures.items():
-        console.print(f"[red]not made[/] {what}: {escape(reason)}", highlight=False, soft_wrap=True)
+        console.print(f"[red]not made[/] {what}: {inert(reason)}", highlight=False, soft_wrap=True)
     console.print(
-        f"files: {escape(str(exported.folder / prefix))}*, manifest.json, labels.txt", highlight=False, soft_wrap=True
+        f"files: {inert(exported.folder / prefix)}*, manifest.json, labels.txt", highlight=False, soft_wrap=True
     )
     good = [a.file for a in manifest.artifacts if a.passed and a.format == "tflite"]
     pick = next((file for file in good if file.endswith("-int8.tflite")), next(iter(good), None))
     if pick:
         console.print(
-            f"next:  adb push {escape(str(exported.folder / pick))} /data/local/tmp/", highlight=False, soft_wrap=True
+            f"next:  adb push {inert(shlex.quote(str(exported.folder / pick)))} /data/local/tmp/",
+            highlight=False,
+            soft_wrap=True,
         )
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from models.cli import Parser, progress_display, result_console, run
+from models.cli import Parser, inert, progress_display, result_console, run, seed
 from models.cost import model_cost
 from models.spec import ModelSpec
 from models.zoo import MODELS, lookup
@@ -26,7 +26,7 @@ def parse_arguments() -> argparse.Namespace:
         "--dataset", default="digits", metavar="NAME", help="data set to train on (default: %(default)s)"
     )
     train.add_argument(
-        "--seed", type=int, default=0, help="of initial weights and picture order (default: %(default)s)"
+        "--seed", type=seed, default=0, help="of initial weights and picture order (default: %(default)s)"
     )
     train.add_argument("--epochs", type=int, help="epochs at the network's own picture size (default: by the recipe)")
     train.add_argument("--build-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
@@ -94,7 +94,9 @@ def train_model(arguments: argparse.Namespace) -> int:
         return 0
     top1, images = trained.record["accuracy"]["test_top1"], trained.record["dataset"]["images"]["test"]
     console = result_console()
-    console.print(f"[bold]{trained.path}[/]: top-1 {top1:.2%} on {images} test images", highlight=False, soft_wrap=True)
+    console.print(
+        f"[bold]{inert(trained.path)}[/]: top-1 {top1:.2%} on {images} test images", highlight=False, soft_wrap=True
+    )
     console.print(f"next: make export MODEL={spec.name}", highlight=False, soft_wrap=True)
     return 0
 

@@ -26,6 +26,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {one_line(message)}; see `{self.prog} --help`\n")
 
 
+def seed(text: str) -> int:
+    """A seed from the command line: what NumPy, Keras and TensorFlow all take."""
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f"{value} is outside 0..4294967295")
+    return value
+
+
 def one_line(text: str) -> str:
     """`text` on one line and without control characters, so that a hostile name cannot steer the terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
@@ -50,6 +58,13 @@ def run(main: Callable[[], int]) -> NoReturn:
         sys.stderr.write("interrupted: nothing was left half-written; the same command starts again\n")
         code = 128 + signal.SIGINT
     sys.exit(code)
+
+
+def inert(text: object) -> str:
+    """Text from outside for a rich console: no markup, no control characters."""
+    from rich.markup import escape
+
+    return escape(one_line(str(text)))
 
 
 def result_console() -> Console:
