@@ -1,0 +1,122 @@
+"""Networks made once for all export tests, however many processes run them."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from export.precision import PRECISIONS, Precision
+from export.stages import convert_stage, onnx_stage, prepare_stage, tflite_stage
+from export.work import WorkFiles
+from models.checkpoint import TrainedModel, load_trained, run_folder
+from models.schedule import Phase, TrainSettings
+from models.spec import ModelSpec
+from models.weights import train_now
+from models.worker import Progress, Task, run_in_worker, run_in_workers
+from models.zoo import lookup
+
+ROOT = Path(__file__).parent.parent.parent
+CALIBRATION_IMAGES = 128
+
+WELL_TRAINED = TrainSettings(seed=0, phases=(Phase(resolution_px=128, epochs=8, learning_rate=3e-3, batch=32),))
+"""97 % on digits after a minute: sure enough of itself that 8 bits move one picture of 359."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A network with weights, and the files of every precision made from it, under fixed names in `work`."""
+
+    spec: ModelSpec
+    """With the classes of the digits."""
+    build_dir: Path
+    """Holds the finished training run; `auto` finds it."""
+    weights: TrainedModel
+    work: WorkFiles
+
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def silent(_: Progress) -> None:
+    """Takes progress and shows none."""
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """MobileNetV1 0.25 at 128 px, really trained on the digits, in every precision."""
+    return _network(_shared_folder(tmp_path_factory), "mobilenet_v1_0.25_128", WELL_TRAINED)
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """MobileNetV2 0.35 at 96 px with random weights, in every precision."""
+    return _network(_shared_folder(tmp_path_factory), "mobilenet_v2_0.35_96", TrainSettings(seed=0, phases=()))
+
+
+@pytest.fixture
+def build_dir(trained: Network, tmp_path: Path) -> Path:
+    """A build folder of the test's own, where the trained network stands finished."""
+    folder = run_folder(tmp_path / "build", trained.spec.name, "digits")
+    folder.mkdir(parents=True)
+    for file in ("trained.keras", "trained.json"):
+        os.link(trained.weights.path.parent / file, folder / file)
+    return tmp_path / "build"
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """`python -m export run ...` as a person would type it, in a folder of its own and with a clean environment."""
+
+    def export(*words: str, cwd: Path = tmp_path, **variables: str) -> subprocess.CompletedProcess[str]:
+        hidden = ("TF_", "CUDA_", "COLUMNS", "PYTEST_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+        return subprocess.run(
+            [sys.executable, "-m", "export", "run", *words],
+            cwd=cwd, env=kept | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""} | variables,
+            capture_output=True, text=True, timeout=200, check=False,
+        )  # fmt: skip
+
+    return export
+
+
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for all processes of this run of pytest, and for no other run."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _network(shared: Path, name: str, settings: TrainSettings) -> Network:
+    spec, folder = lookup(name), shared / f"network-{name}"
+    build, work, done = folder / "build", WorkFiles(folder / "work"), folder / "done"
+    source = "digits" if settings.phases else "random"
+    with _one_at_a_time(shared / f"{folder.name}.lock"):
+        if not done.exists():
+            work.folder.mkdir(parents=True)
+            weights = train_now(spec, "digits", settings, run_folder(build, name, source), silent)
+            prepared = run_in_worker(prepare_stage, "digits", spec, CALIBRATION_IMAGES, 0, work)
+            _make_all(replace(spec, num_classes=len(prepared.labels)), weights, work)
+            done.touch()
+    weights = load_trained(run_folder(build, name, source)) or pytest.fail("the training run is not finished")
+    return Network(spec=replace(spec, num_classes=10), build_dir=build, weights=weights, work=work)
+
+
+def _make_all(spec: ModelSpec, weights: TrainedModel, work: WorkFiles) -> None:
+    rows: dict[str, list[Precision]] = {"tflite": [], "onnx": []}
+    for row in PRECISIONS.values():
+        rows[row.format].append(row)
+    run_in_worker(convert_stage, spec, weights.path, "probabilities", True, work)
+    stages = (Task(tflite_stage, (spec, tuple(rows["tflite"]), work)), Task(onnx_stage, (spec, tuple(rows["onnx"]), work)))
+    assert run_in_workers(stages, at_once=2) == [{}, {}]

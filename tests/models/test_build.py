@@ -1,0 +1,189 @@
+"""The built networks: against `models.cost`, against keras.applications, and against themselves folded."""
+
+from functools import cache
+from math import prod
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.build import build, fold_batch_norm
+from models.cost import model_cost
+from models.spec import ModelSpec
+from models.zoo import MODELS, variant_name
+
+Array = NDArray[np.float32]
+
+STOCK = {
+    "InputLayer", "Conv2D", "DepthwiseConv2D", "BatchNormalization", "ReLU", "Add", "GlobalAveragePooling2D",
+    "Dropout", "Dense",
+}  # fmt: skip
+
+
+def one_per_width() -> list[str]:
+    """A network of every family and width, such that together they have every resolution."""
+    widths: dict[tuple[str, float], list[str]] = {}
+    for spec in MODELS.values():
+        widths.setdefault((spec.family, spec.width), []).append(spec.name)
+    return [names[number % len(names)] for number, names in enumerate(widths.values())]
+
+
+CHOSEN = one_per_width()
+# The resolution changes no layer, so that the other rows can wait for the slow tests.
+ALL = [pytest.param(name, marks=() if name in CHOSEN else pytest.mark.slow) for name in MODELS]
+TWINS = {"mobilenet_v1": keras.applications.MobileNet, "mobilenet_v2": keras.applications.MobileNetV2}
+
+
+def pictures(size_px: int, count: int = 4) -> Array:
+    """Random colour fields of 4 x 4 squares in -1..1, as different from each other as pictures are."""
+    small = np.random.default_rng(1).uniform(-1, 1, (count, 4, 4, 3))
+    return np.kron(small, np.ones((1, size_px // 4, size_px // 4, 1))).astype(np.float32)
+
+
+@cache
+def network(name: str) -> keras.Model:
+    """The network with random weights and statistics, whose logits have size 1 to 5 and differ between pictures."""
+    spec = MODELS[name]
+    keras.utils.set_random_seed(2)
+    rng = np.random.default_rng(3)
+    model = build(spec)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for norm in norms:
+        gamma, beta, _, _ = norm.get_weights()
+        norm.set_weights([rng.uniform(0.7, 1.4, gamma.shape), rng.normal(0, 0.3, beta.shape), beta, gamma])
+        norm.momentum = 0.0
+    # One batch in training gives every normalization the statistics of its input; then each is put a little wrong.
+    model(pictures(spec.resolution_px), training=True)
+    for norm in norms:
+        gamma, beta, mean, variance = norm.get_weights()
+        mean += rng.normal(0, 0.1, mean.shape) * np.sqrt(variance)
+        norm.set_weights([gamma, beta, mean, variance * rng.uniform(0.7, 1.4, variance.shape)])
+    logits = model.predict_on_batch(pictures(spec.resolution_px))
+    kernel, bias = model.get_layer("classifier").get_weights()
+    model.get_layer("classifier").set_weights([kernel * 4 / np.abs(logits).max(), rng.normal(0, 0.3, bias.shape)])
+    return model
+
+
+def logits_of(model: keras.Model) -> Array:
+    logits: Array = model.predict_on_batch(pictures(model.input_shape[1]))
+    return logits
+
+
+def assert_tells_pictures_apart(logits: Array) -> None:
+    """The comparisons below mean something only of a network whose output depends on its input."""
+    assert 3 < np.abs(logits).max() < 10
+    differences = [np.abs(a - b).max() for n, a in enumerate(logits) for b in logits[:n]]
+    assert min(differences) > 0.5
+
+
+def test_the_chosen_networks_have_every_width_and_every_resolution() -> None:
+    chosen = [MODELS[name] for name in CHOSEN]
+    assert {(s.family, s.width) for s in chosen} == {(s.family, s.width) for s in MODELS.values()}
+    assert {(s.family, s.resolution_px) for s in chosen} == {(s.family, s.resolution_px) for s in MODELS.values()}
+
+
+def mult_adds(model: keras.Model) -> int:
+    """Counted from Keras' own shapes: every output value of a layer is a sum over one filter."""
+    count = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            count += prod(layer.output.shape[1:]) * prod(layer.kernel.shape[:2])
+        elif isinstance(layer, keras.layers.Conv2D):
+            count += prod(layer.output.shape[1:]) * prod(layer.kernel.shape[:3])
+        elif isinstance(layer, keras.layers.Dense):
+            count += prod(layer.kernel.shape)
+    return count
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_built_network_costs_what_the_tables_say(name: str) -> None:
+    spec = MODELS[name]
+    model = network(name) if name in CHOSEN else build(spec)
+    cost = model_cost(spec)
+    assert sum(prod(weight.shape) for weight in model.trainable_weights) == cost.parameters
+    assert mult_adds(model) == cost.mult_adds
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_only_stock_layers_with_same_padding_are_used(name: str) -> None:
+    for layer in network(name).layers:
+        kind = type(layer).__name__
+        assert kind in STOCK
+        assert type(layer) is getattr(keras.layers, kind), "a subclass of the same name"
+        assert getattr(layer, "padding", "same") == "same"
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_network_maps_its_pictures_to_logits_under_a_legal_name(name: str) -> None:
+    spec, model = MODELS[name], network(name)
+    assert model.input_shape == (None, spec.resolution_px, spec.resolution_px, 3)
+    assert model.output_shape == (None, spec.num_classes)
+    assert model.layers[-1].activation is keras.activations.linear
+    assert model.name.isidentifier(), "converters take the name into their graphs"
+
+
+def twin(spec: ModelSpec) -> keras.Model:
+    """The same network of keras.applications, with the weights of ours."""
+    side = spec.resolution_px
+    model = TWINS[spec.family](input_shape=(side, side, 3), alpha=spec.width, weights=None)
+    ours = network(spec.name).get_weights()
+    wanted = [tuple(weight.shape) for weight in model.weights]
+    assert len(wanted) == len(ours)
+    # V1 writes its classifier as a 1x1 convolution; all else has one shape and one order.
+    differing = [number for number, values in enumerate(ours) if values.shape != wanted[number]]
+    assert differing == ([len(ours) - 2] if spec.family == "mobilenet_v1" else [])
+    model.set_weights([values.reshape(shape) for values, shape in zip(ours, wanted, strict=True)])
+    return model
+
+
+@pytest.mark.parametrize("name", [name for name in CHOSEN if MODELS[name].family in TWINS])
+def test_a_network_computes_what_keras_applications_computes(name: str) -> None:
+    logits = logits_of(network(name))
+    assert_tells_pictures_apart(logits)
+    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    ours = powers / powers.sum(axis=1, keepdims=True)
+    theirs = logits_of(twin(MODELS[name]))
+    # Both run the same kernels on the same numbers, so that only roundings differ: up to 4e-7 was seen. One stride,
+    # padding or normalization elsewhere changes the probabilities by 1e-3 and more.
+    assert np.abs(ours - theirs).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_folding_batch_normalization_keeps_the_function(name: str) -> None:
+    model = network(name)
+    folded = fold_batch_norm(model, MODELS[name])
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
+    assert all(layer.use_bias for layer in folded.layers if isinstance(layer, keras.layers.Conv2D))
+    logits = logits_of(model)
+    assert_tells_pictures_apart(logits)
+    # Products are rounded at other places, in 28 to 53 layers after each other: up to 5e-5 was seen. A forgotten
+    # epsilon alone costs 1e-3.
+    assert np.abs(logits_of(folded) - logits).max() < 1e-4
+
+
+def test_folding_uses_the_epsilon_of_the_normalization() -> None:
+    spec = MODELS["mobilenet_v1_0.25_128"]
+    model = build(spec)
+    norm = model.get_layer("conv_1_norm")
+    gamma, beta, mean, _ = norm.get_weights()
+    norm.set_weights([gamma, beta, mean, np.full_like(gamma, 3e-3)])
+    kernel = model.get_layer("conv_1").get_weights()[0]
+    folded = fold_batch_norm(model, spec).get_layer("conv_1").get_weights()[0]
+    assert folded == pytest.approx(kernel / np.sqrt(3e-3 + 1e-3), rel=1e-6)
+
+
+@pytest.mark.parametrize("family", sorted({spec.family for spec in MODELS.values()}))
+def test_an_open_input_takes_every_size_with_the_same_weights(family: str) -> None:
+    name = next(name for name in CHOSEN if MODELS[name].family == family)
+    spec = MODELS[name]
+    model = build(spec, resolution_px=0)
+    assert model.input_shape == (None, None, None, 3)
+    model.set_weights(network(name).get_weights())
+    assert model.predict_on_batch(pictures(spec.resolution_px)) == pytest.approx(logits_of(network(name)), abs=1e-4)
+    assert model.predict_on_batch(pictures(64)).shape == (4, spec.num_classes)
+
+
+def test_another_resolution_than_the_rows_can_be_built() -> None:
+    spec = MODELS[variant_name("mobilenet_v1", 0.25, 128)]
+    assert build(spec, resolution_px=96).input_shape == (None, 96, 96, 3)

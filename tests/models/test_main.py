@@ -1,0 +1,166 @@
+"""`python -m models` as a user starts it."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from models.checkpoint import JSON_FILE, KERAS_FILE
+from models.cost import model_cost
+from models.zoo import MODELS
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("tensorflow", "keras", "sklearn", "scipy")
+
+UNKNOWN = "mobilenet_v9_1.0"
+LIGHT_COMMANDS = [
+    ("--help",),
+    ("list",),
+    ("list", "--json"),
+    ("list", "--help"),
+    ("train", "--help"),
+    ("train", "--model", UNKNOWN),
+]
+
+
+def run(*words: str | Path, options: tuple[str, ...] = ("-m", "models")) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *options, *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=240
+    )
+
+
+def test_the_list_names_every_network_with_its_cost() -> None:
+    done = run("list")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = {words[0]: line for line in done.stdout.splitlines() if (words := line.replace("│", " ").split())}
+    for name, spec in MODELS.items():
+        cost = model_cost(spec)
+        assert f"{cost.parameters / 1e6:.2f} M" in lines[name]
+        assert f"{cost.mult_adds / 1e6:.0f} M" in lines[name]
+        assert spec.published is None or f"{spec.published.top1:.1%}" in lines[name]
+
+
+def test_the_list_as_json_has_every_network_with_numbers() -> None:
+    done = run("list", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert list(rows) == list(MODELS)
+    for name, spec in MODELS.items():
+        row, cost, published = rows[name], model_cost(spec), spec.published
+        assert (row["family"], row["width"], row["resolution_px"]) == (spec.family, spec.width, spec.resolution_px)
+        assert (row["parameters"], row["mult_adds"]) == (cost.parameters, cost.mult_adds)
+        assert row["published_top1"] == (published.top1 if published else None)
+        assert row["source"] == (published.source if published else None)
+
+
+@pytest.mark.parametrize("words", LIGHT_COMMANDS, ids=" ".join)
+def test_nothing_heavy_is_imported_for_words(words: tuple[str, ...]) -> None:
+    code = (
+        "import atexit, runpy, sys\n"
+        f"atexit.register(lambda: print([n for n in {HEAVY!r} if n in sys.modules], file=sys.__stderr__))\n"
+        "runpy.run_module('models', run_name='__main__', alter_sys=True)\n"
+    )
+    done = run(*words, options=("-c", code))
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("words", [words for words in LIGHT_COMMANDS if words[-1] != UNKNOWN], ids=" ".join)
+def test_words_come_in_half_a_second(words: tuple[str, ...]) -> None:
+    def seconds() -> float:
+        started = time.monotonic()
+        run(*words)
+        return time.monotonic() - started
+
+    # The best of some: a busy machine makes a run slow, and nothing makes it fast. TensorFlow alone takes 5 s.
+    assert any(seconds() < 0.5 for _ in range(10))
+
+
+@pytest.mark.parametrize("words", [("--help",), ("train", "--help"), ("list", "--help")], ids=" ".join)
+def test_help_is_for_standard_output(words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: python -m models")
+
+
+REFUSED = [
+    (("train", "--model", "mobilenet_v2_1.5"), "unknown model 'mobilenet_v2_1.5'; did you mean mobilenet_v2_1.4"),
+    (("train", "--model", "mobilenet_v2_1.4_224"), "unknown model 'mobilenet_v2_1.4_224'; did you mean mobilenet_v2_1"),
+    (("train", "--model", "resnet50"), "unknown model 'resnet50'"),
+    (("train", "--model", "x\n\x1b[31mred"), "unknown model"),
+    (("train", "--model", "mobilenet_v2_1.0", "--dataset", "imagenet"), "unknown data set 'imagenet'; known: digits"),
+    (("train", "--model", "mobilenet_v2_1.0", "--epochs", "0"), "--epochs 0"),
+    (("train", "--model", "mobilenet_v2_1.0", "--epochs", "few"), "--epochs"),
+    (("train", "--model", "mobilenet_v2_1.0", "--seed", "-1"), "--seed"),
+    (("train",), "--model"),
+    (("trian",), "trian"),
+    ((), "COMMAND"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), REFUSED, ids=[" ".join(words) or "nothing" for words, _ in REFUSED])
+def test_bad_input_is_one_line_on_standard_error_and_exit_code_2(
+    tmp_path: Path, words: tuple[str, ...], message: str
+) -> None:
+    build = ("--build-dir", tmp_path / "build") if words[:1] == ("train",) else ()
+    done = run(*words, *build)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr[:-1].isprintable()
+    assert not (tmp_path / "build").exists()
+
+
+def test_a_build_folder_that_cannot_be_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "build").write_text("")
+    done = run("train", "--model", "mobilenet_v1_0.25_128", "--build-dir", tmp_path / "build", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("error: cannot write ")
+    assert error.endswith("choose another place with --build-dir")
+
+
+# Adds a row to the zoo, as a new variant would be, and starts the command line.
+WITH_A_TINY_ROW = """
+import runpy
+from models import zoo
+from models.spec import MINUS_ONE_TO_ONE, ModelSpec, Stage
+stages = Stage(block="conv", channels=16, stride=2), Stage(block="inverted_residual", channels=16, expansion=2)
+spec = ModelSpec(
+    name="tiny_1.0_16", family="tiny", width=1.0, resolution_px=16, stages=stages, preprocessing=MINUS_ONE_TO_ONE,
+    dropout=0.0,
+)
+zoo.MODELS[spec.name] = spec
+runpy.run_module("models", run_name="__main__")
+"""
+
+
+def test_a_training_prints_its_record_alone_to_standard_output(tmp_path: Path) -> None:
+    words = ("train", "--model", "tiny_1.0_16", "--epochs", "4", "--seed", "7", "--build-dir", tmp_path, "--json")
+    done = run(*words, options=("-c", WITH_A_TINY_ROW))
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    folder = tmp_path / "tiny_1.0_16-digits"
+    assert record == json.loads((folder / JSON_FILE).read_text("utf-8"))
+    assert record["model"] == "tiny_1.0_16"
+    assert record["settings"]["seed"] == 7
+    assert [phase["epochs"] for phase in record["settings"]["phases"]] == [4]
+    # Chance is 0.1.
+    assert record["accuracy"]["test_top1"] > 0.3
+    assert (folder / KERAS_FILE).is_file()
+    assert "train at 16 px" in done.stderr
+    # What libraries say of themselves stays in the worker.
+    assert not any(word in done.stderr for word in ("oneDNN", "cuda", "TensorRT", "WARNING", "Traceback"))
+
+
+@pytest.mark.slow
+def test_the_smallest_network_is_trained_by_one_line(tmp_path: Path) -> None:
+    done = run("train", "--model", "mobilenet_v1_0.25_128", "--build-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "mobilenet_v1_0.25_128-digits" / JSON_FILE).read_text("utf-8"))
+    assert record["accuracy"]["test_top1"] > 0.5
+    assert f"{record['accuracy']['test_top1']:.2%}" in done.stdout
+    assert "make export MODEL=mobilenet_v1_0.25_128" in done.stdout

@@ -1,0 +1,54 @@
+"""The default recipe of every network."""
+
+import json
+
+import pytest
+
+from models.errors import UsageError
+from models.schedule import TrainSettings, default_settings
+from models.spec import ModelSpec
+from models.zoo import MODELS
+
+
+@pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
+def test_pictures_grow_from_32_px_to_the_networks_own_size(spec: ModelSpec) -> None:
+    sizes = [phase.resolution_px for phase in default_settings(spec).phases]
+    assert sizes[0] == 32
+    assert sizes[-1] == spec.resolution_px
+    assert sizes == sorted(set(sizes)), "each size once, growing"
+    assert all(size < 0.75 * spec.resolution_px for size in sizes[:-1]), "a phase near the last one is wasted"
+
+
+@pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
+def test_epochs_on_large_pictures_are_few(spec: ModelSpec) -> None:
+    epochs = [phase.epochs for phase in default_settings(spec).phases]
+    assert epochs == sorted(epochs, reverse=True)
+    assert epochs[-1] >= 1
+
+
+@pytest.mark.parametrize("epochs", [1, 7])
+def test_epochs_asked_for_are_those_at_the_networks_own_size(epochs: int) -> None:
+    spec = MODELS["mobilenet_v2_1.0"]
+    asked, default = default_settings(spec, epochs=epochs), default_settings(spec)
+    assert asked.phases[-1].epochs == epochs
+    assert asked.phases[:-1] == default.phases[:-1]
+
+
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_less_than_one_epoch_is_refused(epochs: int) -> None:
+    with pytest.raises(UsageError, match=rf"^--epochs {epochs}: at least 1 epoch is needed$"):
+        default_settings(MODELS["mobilenet_v2_1.0"], epochs=epochs)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_keras_cannot_take_is_refused(seed: int) -> None:
+    with pytest.raises(UsageError, match=rf"^--seed {seed}: it must be from 0 to 4294967295$"):
+        TrainSettings(seed=seed, phases=())
+
+
+def test_settings_are_recorded_with_every_field() -> None:
+    settings = default_settings(MODELS["mobilenet_v1_0.25_128"], seed=5, epochs=2)
+    recorded = json.loads(json.dumps(settings.to_json()))
+    assert recorded["seed"] == 5
+    assert recorded["phases"][-1] == {"resolution_px": 128, "epochs": 2, "learning_rate": 7e-4, "batch": 16}
+    assert len(recorded["phases"]) == len(settings.phases)

@@ -1,0 +1,264 @@
+"""Training, in this process: which checkpoint is kept, what is recorded, what a divergence says.
+
+Real runs in processes of their own, as the command line makes them, are in `test_weights.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import models.train
+from models.data import Dataset, Split, load_digits, normalise, preprocess, stratified_split
+from models.errors import TrainingError
+from models.schedule import Phase, TrainSettings
+from models.spec import ModelSpec
+from models.train import EVALUATION_BATCH, Trainer, predict_logits, train
+from models.worker import Progress
+from models.zoo import MODELS
+
+
+def ignore(progress: Progress) -> None:
+    """Takes a report and does nothing with it."""
+
+
+@pytest.fixture(scope="module")
+def few() -> Dataset:
+    """100 digits."""
+    digits = load_digits()
+    splits = stratified_split(digits.classes[:100], validation=0.2, test=0.2, seed=0)
+    return replace(digits, images=digits.images[:100], classes=digits.classes[:100], splits=splits)
+
+
+def settings(*phases: tuple[int, int], learning_rate: float = 1e-2, batch: int = 32) -> TrainSettings:
+    return TrainSettings(
+        seed=0,
+        phases=tuple(
+            Phase(resolution_px=size_px, epochs=epochs, learning_rate=learning_rate, batch=batch)
+            for size_px, epochs in phases
+        ),
+    )
+
+
+def script_steps(monkeypatch: pytest.MonkeyPatch, trainer: Trainer) -> None:
+    """Lets each step change the weights at once, without the seconds of tracing that a real one begins with."""
+
+    def step(*_batch: object, return_dict: bool) -> dict[str, float]:
+        assert return_dict
+        trainer.model.set_weights([values + 1 for values in trainer.model.get_weights()])
+        return {"loss": 1.0, "accuracy": 0.5}
+
+    monkeypatch.setattr(trainer.model, "train_on_batch", step)
+
+
+def script_top1(monkeypatch: pytest.MonkeyPatch, trainer: Trainer, values: list[float]) -> list[list[Any]]:
+    """Lets validation give the values in turn; the list returned receives the weights it was asked about."""
+    seen: list[list[Any]] = []
+    turns = iter(values)
+
+    def top1(split: Split, _pixels: object) -> float:
+        assert split == "validation"
+        seen.append(trainer.model.get_weights())
+        return next(turns)
+
+    monkeypatch.setattr(trainer, "top1", top1)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ([0.99, 0.2, 0.9, 0.5], 2),
+        ([0.99, 0.2, 0.5, 0.9], 3),
+        ([0.99, 0.9, 0.5, 0.2], 1),
+        ([0.99, 0.4, 0.9, 0.9], 2),  # of equals the first: less training for the same
+        ([0.99, 0.0, 0.0, 0.0], 1),
+    ],
+)
+def test_the_best_checkpoint_of_the_last_phase_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tiny: ModelSpec, few: Dataset, values: list[float], best: int
+) -> None:
+    trainer = Trainer(tiny, few, settings((8, 1), (16, 3)), ignore)
+    script_steps(monkeypatch, trainer)
+    seen = script_top1(monkeypatch, trainer, values)
+    history = trainer.run()
+    assert [row["validation_top1"] for row in history] == values
+    assert [(row["resolution_px"], row["epoch"]) for row in history] == [(8, 1), (16, 1), (16, 2), (16, 3)]
+    kept = [
+        number for number, weights in enumerate(seen) if all(map(np.array_equal, weights, trainer.model.get_weights()))
+    ]
+    assert kept == [best]
+
+
+def test_an_epochs_figures_are_means_over_all_its_pictures(
+    monkeypatch: pytest.MonkeyPatch, tiny: ModelSpec, few: Dataset
+) -> None:
+    trainer = Trainer(tiny, few, settings((16, 1), batch=25), ignore)
+    losses = iter([4.0, 2.0, 1.0])
+    sizes = []
+
+    def step(batch: Any, classes: Any, *, return_dict: bool) -> dict[str, float]:
+        assert return_dict
+        assert len(batch) == len(classes)
+        sizes.append(len(batch))
+        loss = next(losses)
+        return {"loss": loss, "accuracy": loss / 4}
+
+    monkeypatch.setattr(trainer.model, "train_on_batch", step)
+    (row,) = trainer.run()
+    assert sizes == [25, 25, 10]
+    mean = (4 * 25 + 2 * 25 + 1 * 10) / 60
+    assert (row["loss"], row["train_top1"]) == pytest.approx((mean, mean / 4))
+
+
+def test_every_picture_is_seen_once_an_epoch_in_another_order(
+    monkeypatch: pytest.MonkeyPatch, tiny: ModelSpec, few: Dataset
+) -> None:
+    trainer = Trainer(tiny, few, settings((16, 2)), ignore)
+    seen: list[Any] = []
+
+    def step(batch: Any, classes: Any, *, return_dict: bool) -> dict[str, float]:
+        assert return_dict
+        seen.extend((picture.tobytes(), int(label)) for picture, label in zip(batch, classes, strict=True))
+        return {"loss": 1.0, "accuracy": 0.0}
+
+    monkeypatch.setattr(trainer.model, "train_on_batch", step)
+    trainer.run()
+    train_set = few.splits["train"]
+    pixels = preprocess(tuple(few.images[i] for i in train_set), tiny.preprocessing, 16)
+    pairs = [
+        (picture.tobytes(), int(few.classes[i]))
+        for picture, i in zip(normalise(pixels, tiny.preprocessing), train_set, strict=True)
+    ]
+    first, second = seen[: len(pairs)], seen[len(pairs) :]
+    assert sorted(first) == sorted(second) == sorted(pairs)
+    assert first != second
+
+
+def test_the_learning_rate_falls_by_a_cosine_to_a_fiftieth_in_every_phase(
+    monkeypatch: pytest.MonkeyPatch, tiny: ModelSpec, few: Dataset
+) -> None:
+    trainer = Trainer(tiny, few, settings((8, 2), (16, 2), learning_rate=0.5, batch=2), ignore)
+    rates: list[float] = []
+
+    def step(*_batch: object, return_dict: bool) -> dict[str, float]:
+        assert return_dict
+        rates.append(float(trainer.model.optimizer.learning_rate))
+        return {"loss": 1.0, "accuracy": 0.0}
+
+    monkeypatch.setattr(trainer.model, "train_on_batch", step)
+    trainer.run()
+    one, other = rates[: len(rates) // 2], rates[len(rates) // 2 :]
+    assert one == other == sorted(one, reverse=True)
+    assert one[0] == pytest.approx(0.5)
+    assert one[len(one) // 2] == pytest.approx(0.51 * 0.5, rel=1e-5)
+    assert 0.02 * 0.5 < one[-1] < 0.025 * 0.5
+
+
+def test_progress_counts_the_steps_of_each_phase_to_their_end(
+    monkeypatch: pytest.MonkeyPatch, tiny: ModelSpec, few: Dataset
+) -> None:
+    reports: list[Progress] = []
+    trainer = Trainer(tiny, few, settings((8, 1), (16, 2)), reports.append)
+    script_steps(monkeypatch, trainer)
+    trainer.run()
+    for size_px, total in ((8, 2), (16, 4)):
+        steps = [report for report in reports if report.stage == f"train at {size_px} px"]
+        assert [report.done for report in steps] == list(range(1, total + 1))
+        assert {report.total for report in steps} == {total}
+        assert {report.detail for report in steps} == {"loss 1.000, top-1 50.0%"}
+    checks = [report for report in reports if report.stage == "validation accuracy"]
+    assert (checks[0].done, checks[-1].done, checks[-1].total) == (0, 20, 20)
+
+
+@pytest.mark.parametrize("count", [1, EVALUATION_BATCH, EVALUATION_BATCH + 1])
+def test_logits_do_not_depend_on_the_batches_they_are_computed_in(tiny: ModelSpec, few: Dataset, count: int) -> None:
+    model = Trainer(tiny, few, settings(), ignore).model
+    pixels = preprocess(few.images[:count], tiny.preprocessing, 16)
+    logits = predict_logits(model, pixels, tiny.preprocessing, ignore, "logits")
+    assert logits.shape == (count, 10)
+    assert logits == pytest.approx(np.asarray(model(normalise(pixels, tiny.preprocessing))), abs=1e-5)
+
+
+def test_top1_is_the_share_of_pictures_whose_largest_logit_is_their_class(
+    monkeypatch: pytest.MonkeyPatch, tiny: ModelSpec, few: Dataset
+) -> None:
+    classes = few.classes[few.splits["test"]]
+    answers = np.eye(10, dtype=np.float32)[classes]
+    answers[:3] = np.roll(answers[:3], 1, axis=1)
+
+    def predict(*_args: object) -> Any:
+        return answers
+
+    monkeypatch.setattr(models.train, "predict_logits", predict)
+    trainer = Trainer(tiny, few, settings(), ignore)
+    assert trainer.top1("test", trainer.pixels("test", 16)) == pytest.approx(1 - 3 / len(classes))
+
+
+def test_random_weights_have_normalizations_that_fit_the_pictures(few: Dataset) -> None:
+    spec = replace(MODELS["mobilenet_v2_0.35_96"], num_classes=10)
+
+    def spread(model: keras.Model, pixels: Any) -> float:
+        features = keras.Model(model.input, model.get_layer("pool").output)
+        values = features.predict_on_batch(normalise(pixels, spec.preprocessing))
+        return float(np.std(values, axis=0).mean())
+
+    trainer = Trainer(spec, few, settings(), ignore)
+    pixels = trainer.pixels("test", 96)
+    fresh = spread(trainer.model, pixels)
+    assert trainer.run() == []
+    # Untouched, 17 blocks shrink the features of different pictures to the same; settled, they differ as trained ones.
+    assert fresh < 1e-3
+    assert spread(trainer.model, pixels) > 0.03
+
+
+def test_initial_weights_are_decided_by_the_seed(tiny: ModelSpec, few: Dataset) -> None:
+    def weights(seed: int) -> list[Any]:
+        trainer = Trainer(tiny, few, TrainSettings(seed=seed, phases=()), ignore)
+        trainer.run()
+        values: list[Any] = trainer.model.get_weights()
+        return values
+
+    assert all(map(np.array_equal, weights(0), weights(0)))
+    kernels = [(a, b) for a, b in zip(weights(0), weights(1), strict=True) if a.ndim > 1]
+    assert not any(np.array_equal(a, b) for a, b in kernels)
+
+
+def loader(dataset: Dataset) -> Callable[[str], Dataset]:
+    return lambda _name: dataset
+
+
+def test_a_diverging_training_says_where_and_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny: ModelSpec, few: Dataset
+) -> None:
+    monkeypatch.setattr(models.train, "load_dataset", loader(few))
+    made = tmp_path / "trained.keras"
+    with pytest.raises(TrainingError) as raised:
+        train(ignore, tiny, "digits", settings((8, 1), (16, 3), learning_rate=1e38), made)
+    assert str(raised.value) in {
+        f"training diverged in epoch {epoch} at {size_px} px: the loss is nan; run it again with another --seed"
+        for epoch, size_px in ((1, 8), (1, 16))
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_accuracy_recorded_is_that_of_the_checkpoint_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny: ModelSpec, few: Dataset
+) -> None:
+    monkeypatch.setattr(models.train, "load_dataset", loader(few))
+    made = tmp_path / "trained.keras"
+    # Two phases of one size: the first may be better by chance, and is not what is kept.
+    record = train(ignore, tiny, "digits", settings((16, 2), (16, 3)), made)
+    last = [row["validation_top1"] for row in record["history"][2:]]
+    assert record["accuracy"]["validation_top1"] == max(last)
+    model = keras.saving.load_model(made, compile=False)
+    assert model.input_shape == (None, 16, 16, 3)
+    for split, key in (("validation", "validation_top1"), ("test", "test_top1")):
+        indices = few.splits[split]  # type: ignore[index]
+        pixels = preprocess(tuple(few.images[i] for i in indices), tiny.preprocessing, 16)
+        logits = predict_logits(model, pixels, tiny.preprocessing, ignore, split)
+        assert np.mean(logits.argmax(axis=1) == few.classes[indices]) == record["accuracy"][key]
