@@ -26,13 +26,13 @@ from export.describe import (
     tool_versions,
 )
 from export.precision import PRECISIONS, Limits, Precision
-from export.stages import Prepared, convert_stage, onnx_stage, prepare_stage, tflite_stage, verify_stage
+from export.stages import Prepared, check_stage, convert_stage, onnx_stage, prepare_stage, tflite_stage, verify_stage
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel, run_folder
 from models.errors import DataError, ToolchainError
 from models.files import output_errors, replace_file, work_folder, write_file
 from models.spec import ModelSpec
-from models.weights import RANDOM, obtain_weights
+from models.weights import RANDOM, find_weights, make_weights
 from models.worker import Report, Task, run_in_worker, run_in_workers
 
 
@@ -72,9 +72,7 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
     Raises:
         ToolchainError: of the kinds listed in `models.errors`.
     """
-    weights = obtain_weights(
-        request.spec, request.dataset, request.weights, seed=request.seed, build_dir=request.build_dir, report=report
-    )
+    weights = _obtain_weights(request, report)
     folder = run_folder(request.build_dir, request.spec.name, weights.source)
     with work_folder(folder) as private, output_errors(folder):
         work = WorkFiles(private)
@@ -106,6 +104,18 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
         )
         published = _publish(folder, manifest, made, labels, work)
     return Exported(folder=folder, manifest=published, passed=manifest.passed)
+
+
+def _obtain_weights(request: ExportRequest, report: Report) -> TrainedModel:
+    spec, dataset, choice, seed, build_dir = (
+        request.spec, request.dataset, request.weights, request.seed, request.build_dir
+    )  # fmt: skip
+    found = find_weights(spec, dataset, choice, seed=seed, build_dir=build_dir)
+    if found:
+        return found
+    # A training takes minutes; nobody should learn after it that an option was wrong.
+    run_in_worker(check_stage, dataset, request.calibration_images, seed)
+    return make_weights(spec, dataset, choice, seed=seed, build_dir=build_dir, report=report)
 
 
 def _check_data(weights: TrainedModel, prepared: Prepared) -> None:

@@ -27,6 +27,16 @@ class Prepared:
     """The same for any order of the pictures."""
 
 
+def check_stage(report: Report, dataset: str, images: int, seed: int) -> None:  # noqa: ARG001 - the form of all stages
+    """Finds out whether the representative data set asked for can be had.
+
+    Raises:
+        DataError: the data set cannot give that many calibration images.
+    """
+    data = dataset_loader(dataset)()
+    stratified_sample(data.classes, data.splits["train"], images, seed)
+
+
 def prepare_stage(report: Report, dataset: str, spec: ModelSpec, images: int, seed: int, work: WorkFiles) -> Prepared:
     """Writes test pictures, test classes and the representative data set as raw network input.
 

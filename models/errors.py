@@ -9,10 +9,12 @@
     ├── TrainingError           1  a training whose loss is not finite any more
     ├── ConversionError         1  a converter refused, crashed or produced something else than asked for
     ├── VerificationError       1  an artifact that is not what its name says
-    └── WorkerError             1  a helper process died (killed, out of memory)
+    ├── WorkerError             1  a helper process died (killed, out of memory)
+    └── DeviceError             3  a phone, its connection or a program on it failed
+        └── RunnerOutputError   3  a benchmark runner's output that holds no result to be believed
 
-A message says what failed, the value got, what is allowed, and the next step, on one line. Device errors (exit code 3)
-join the tree with the device benchmark.
+A message says what failed, the value got, what is allowed, and the next step, on one line. A device error is transient
+(the same command may succeed when tried again) or stable (something has to be mended first).
 """
 
 from __future__ import annotations
@@ -75,3 +77,17 @@ class VerificationError(ToolchainError):
 
 class WorkerError(ToolchainError):
     """A helper process ended without a result."""
+
+
+class DeviceError(ToolchainError):
+    """A phone, its connection or a program on it failed; `transient` says whether trying again makes sense."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class RunnerOutputError(DeviceError):
+    """A benchmark runner failed, ignored an option, or printed something that cannot be read without guessing."""

@@ -1,4 +1,4 @@
-"""`obtain_weights`: the checkpoint a name stands for, trained now if need be."""
+"""The checkpoint a name stands for: found, or trained now."""
 
 from __future__ import annotations
 
@@ -14,6 +14,54 @@ from models.worker import STARTING, Progress, Report, run_in_worker
 
 AUTO, RANDOM = "auto", "random"
 STAGE = "weights"
+
+
+def find_weights(spec: ModelSpec, dataset: str, choice: str, *, seed: int, build_dir: Path) -> TrainedModel | None:
+    """The weights a choice stands for; None when they have yet to be made.
+
+    Args:
+        spec: The network.
+        dataset: Name of the data set.
+        choice: `auto` (this machine's training run on the data set), `random` (untrained, by seed), or the path of a
+            `.keras` file.
+        seed: Of random weights.
+        build_dir: Where training runs are kept.
+
+    Raises:
+        WeightsError: the checkpoint is missing or damaged.
+    """
+    if choice in (AUTO, RANDOM):
+        trained = load_trained(run_folder(build_dir, spec.name, dataset if choice == AUTO else RANDOM))
+        if trained and choice == RANDOM and (trained.seed, trained.record["dataset"]["name"]) != (seed, dataset):
+            return None
+        return trained
+    path = Path(choice)
+    check_keras_file(path)
+    if path.stem in (RANDOM, "imagenet", *DATASETS):
+        raise WeightsError(
+            f"results of checkpoint {choice} would go where those of --weights {path.stem} go; rename the file"
+        )
+    return TrainedModel(model=spec.name, source=path.stem, path=path, sha256=sha256_file(path), seed=None, record={})
+
+
+def make_weights(
+    spec: ModelSpec, dataset: str, choice: str, *, seed: int, build_dir: Path, report: Report
+) -> TrainedModel:
+    """Weights that `find_weights` did not find: trained on the data set for `auto`, untrained for `random`.
+
+    Raises:
+        TrainingError: the training diverged.
+        WorkerError: its process died.
+        OutputError: the build folder cannot be written.
+    """
+    random = choice == RANDOM
+    todo = "making random ones" if random else f"none yet: training on {dataset} now"
+    report(Progress(stage=STAGE, done=0, total=1, detail=todo))
+    settings = TrainSettings(seed=seed, phases=()) if random else default_settings(spec, seed=seed)
+    folder = run_folder(build_dir, spec.name, RANDOM if random else dataset)
+    trained = train_now(spec, dataset, settings, folder, report)
+    report(Progress(stage=STAGE, done=1, total=1, detail=f"kept in {trained.path}"))
+    return trained
 
 
 def obtain_weights(
