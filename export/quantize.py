@@ -31,10 +31,27 @@ def _float16_recipe() -> Any:
     return manager.get_quantization_recipe()
 
 
+def _dynamic_range_recipe() -> Any:
+    """Int8 weights per output channel, but one scale for the classifier's.
+
+    tflite-runtime 2.14's kernel for a fully connected layer with float activations reads one scale only: given one per
+    channel it computes nonsense without a word (12.5 % agreement measured, against 96 % with one scale).
+    """
+    manager = recipe_manager.RecipeManager()
+    manager.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+    manager.add_dynamic_config(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.FULLY_CONNECTED,
+        num_bits=8,
+        granularity=qtyping.QuantGranularity.TENSORWISE,
+    )
+    return manager.get_quantization_recipe()
+
+
 RECIPES: Mapping[str, Callable[[], Any]] = MappingProxyType(
     {
         "float16": _float16_recipe,
-        "dynamic_range": recipe.dynamic_wi8_afp32,
+        "dynamic_range": _dynamic_range_recipe,
         "int8": recipe.static_wi8_ai8,
         "int8_npu": recipe.static_wi8_ai8,
         "int16x8": recipe.static_wi8_ai16,

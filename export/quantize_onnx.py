@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime import quantization as ort
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
 
 from export.calibrate import input_quantization
 from export.precision import Precision
@@ -61,6 +62,8 @@ def quantize_onnx(
     try:
         if precision.name == "float16":
             made = convert_float_to_float16(onnx.load_from_string(source), keep_io_types=True)
+            # The cast of the input is appended at the end; a graph must be in the order of its computation.
+            OnnxModel(made).topological_sort()
         else:
             made = _to_qdq(source, pixels, preprocessing, report)
     except Exception as error:
@@ -88,7 +91,7 @@ def _to_qdq(source: bytes, pixels: Pixels, preprocessing: Preprocessing, report:
             calibrate_method=ort.CalibrationMethod.MinMax,
             extra_options={
                 "TensorQuantOverrides": {
-                    name: [
+                    _first_quantized(onnx.load(str(prepared)).graph): [
                         {
                             "quant_type": ort.QuantType.QInt8,
                             "scale": np.array(pixel.scale, np.float32),
@@ -99,3 +102,10 @@ def _to_qdq(source: bytes, pixels: Pixels, preprocessing: Preprocessing, report:
             },
         )
         return onnx.load(str(made))
+
+
+def _first_quantized(graph: onnx.GraphProto) -> str:
+    """The picture's name where it is first computed with: behind the turn from NHWC to NCHW, which is not quantized."""
+    name = graph.input[0].name
+    turned = (node.output[0] for node in graph.node if node.op_type == "Transpose" and node.input[0] == name)
+    return str(next(turned, name))

@@ -83,7 +83,7 @@ def to_onnx(tflite: Path, name: str) -> bytes:
         try:
             graph = process_tf_graph(None, opset=OPSET, tflite_path=str(tflite))
             graph = optimizer.optimize_graph(graph, catch_errors=False, optimizers={k: passes[k] for k in _PASSES})
-            model = graph.make_model(name)
+            model = graph.make_model(name, graph_name=name)
         except Exception as error:
             raise ConversionError(f"tf2onnx refused {tflite.name}: {error}") from error
         finally:

@@ -85,7 +85,8 @@ def test_one_layer_computed_in_float_is_found_in_onnx_too(trained: "Network") ->
 def test_weights_left_in_float_are_found(trained: "Network") -> None:
     row = PRECISIONS["tflite", "int8_npu"]
     model = read_model(trained.work.made(row).read_bytes())
-    largest = max(model.subgraphs[0].tensors, key=lambda t: len(model.buffers[t.buffer].data))
+    constants = [t for t in model.subgraphs[0].tensors if model.buffers[t.buffer].data is not None]
+    largest = max(constants, key=lambda tensor: len(model.buffers[tensor.buffer].data))
     largest.type = 0
     model.buffers[largest.buffer].data = np.zeros(4 * int(np.prod(largest.shape)), np.uint8)
     (fault,) = contents_faults(read_contents(write_model(model), row), row)

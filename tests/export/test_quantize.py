@@ -1,0 +1,229 @@
+"""TFLite precisions: lean, loadable everywhere, and fed with a camera's raw bytes."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from numpy.typing import NDArray
+
+from export.calibrate import Ranges, input_quantization, measure_ranges
+from export.contents import read_contents
+from export.precision import PRECISIONS, Precision
+from export.quantize import quantize_tflite
+from export.tflite_file import builtin_name, read_model, write_model
+from models.data import Pixels, load_dataset, normalise, preprocess
+from models.errors import ConversionError
+from models.spec import Preprocessing
+
+if TYPE_CHECKING:
+    from tests.export.conftest import Network
+
+INT8, NPU, FLOAT32 = (PRECISIONS["tflite", name] for name in ("int8", "int8_npu", "float32"))
+ROWS = [row for row in PRECISIONS.values() if row.format == "tflite"]
+TFLITE = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+CALIBRATED = pytest.mark.parametrize("row", [row for row in ROWS if row.calibrated], ids=lambda row: row.name)
+
+Run = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def load(content: bytes, *, builtin_only: bool = False) -> Run:
+    """The stored output, `[N, classes]`, for stored inputs."""
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if builtin_only else OpResolverType.AUTO
+    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=resolver, num_threads=1)
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(pictures: NDArray[Any]) -> NDArray[Any]:
+        rows = []
+        for picture in pictures:
+            interpreter.set_tensor(source, picture[None])
+            interpreter.invoke()
+            rows.append(interpreter.get_tensor(target))
+        return np.concatenate(rows)
+
+    return run
+
+
+def ranges_of(network: "Network", preprocessing: Preprocessing | None = None) -> Ranges:
+    pixels = np.load(network.work.calibration_pixels)
+    chosen = preprocessing or network.spec.preprocessing
+    return measure_ranges(network.work.float_tflite.read_bytes(), pixels, chosen, lambda _: None)
+
+
+def held_out(network: "Network") -> Pixels:
+    pixels: Pixels = np.load(network.work.test_pixels)
+    return pixels
+
+
+@TFLITE
+def test_quantizing_adds_no_operator_but_at_the_edges(row: Precision, trained: "Network", untrained: "Network") -> None:
+    for network in (trained, untrained):
+        lean = read_contents(network.work.float_tflite.read_bytes(), FLOAT32).operators
+        found = dict(read_contents(network.work.made(row).read_bytes(), row).operators)
+        # float16 weights stand behind a DEQUANTIZE each, which runtimes execute once, when they load.
+        extra = {"float16": {"DEQUANTIZE"}, "int8": {"QUANTIZE"}}.get(row.name, set())
+        assert {name: count for name, count in found.items() if name not in extra} == lean
+        assert found.get("QUANTIZE", 0) == (2 if row.name == "int8" else 0)
+
+
+def test_mobilenet_v2_has_65_operators_in_int8_npu_and_67_in_int8(untrained: "Network") -> None:
+    totals = {row.name: sum(read_contents(untrained.work.made(row).read_bytes(), row).operators.values()) for row in ROWS}
+    assert (totals["float32"], totals["int8_npu"], totals["int8"]) == (65, 65, 67)
+
+
+def test_the_two_quantize_operators_stand_at_the_edges(untrained: "Network") -> None:
+    model = read_model(untrained.work.made(INT8).read_bytes())
+    names = [builtin_name(model.operatorCodes[o.opcodeIndex]) for o in model.subgraphs[0].operators]
+    assert [number for number, name in enumerate(names) if name == "QUANTIZE"] == [0, len(names) - 1]
+
+
+@TFLITE
+def test_every_file_loads_with_and_without_xnnpack_and_gives_the_same_answers(
+    row: Precision, trained: "Network"
+) -> None:
+    content = trained.work.made(row).read_bytes()
+    info = read_contents(content, row).input
+    pixels = held_out(trained)[:16]
+    fed = stored_input(pixels, trained, row, info.scale)
+    xnnpack, builtin = load(content)(fed), load(content, builtin_only=True)(fed)
+    scale = {"uint8": 1 / 256, "int8": 1 / 256, "int16": 1 / 32768}.get(str(xnnpack.dtype), 1.0)
+    difference = np.abs(xnnpack.astype(np.float64) - builtin.astype(np.float64)).max() * scale
+    # One step of rounding may tip the next; wrong scales give answers that have nothing to do with each other.
+    assert difference < {"float32": 1e-4, "float16": 1e-4}.get(row.name, 0.25)
+    assert np.mean(xnnpack.argmax(axis=1) == builtin.argmax(axis=1)) >= 15 / 16
+
+
+def stored_input(pixels: Pixels, network: "Network", row: Precision, scale: float | None) -> NDArray[Any]:
+    if row.input_dtype == "uint8":
+        return pixels
+    if row.input_dtype == "int8":
+        return (pixels.astype(int) - 128).astype(np.int8)
+    values = normalise(pixels, network.spec.preprocessing)
+    if row.input_dtype == "float32":
+        return values
+    assert scale is not None
+    return np.clip(np.round(values / scale), -32768, 32767).astype(np.int16)
+
+
+def test_raw_bytes_give_the_answers_of_the_float_file(trained: "Network") -> None:
+    pixels = held_out(trained)
+    floats = load(trained.work.made(FLOAT32).read_bytes())(normalise(pixels, trained.spec.preprocessing))
+    bytes_ = load(trained.work.made(INT8).read_bytes())(pixels) / 256
+    assert np.mean(floats.argmax(axis=1) == bytes_.argmax(axis=1)) >= 0.97
+    # On average a few steps of 1/256; an input half a range off is a different picture.
+    assert np.abs(floats - bytes_).mean() < 0.01
+
+
+def test_bytes_into_int8_are_bytes_less_128_into_int8_npu(trained: "Network", untrained: "Network") -> None:
+    for network in (trained, untrained):
+        pixels = held_out(network)[::8]
+        outside = load(network.work.made(INT8).read_bytes())(pixels)
+        inside = load(network.work.made(NPU).read_bytes())((pixels.astype(int) - 128).astype(np.int8))
+        assert outside.dtype == np.uint8
+        assert np.array_equal(outside, inside.astype(int) + 128)
+        assert len(np.unique(outside, axis=0)) > 10, "answers that are all alike would agree with anything"
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 255.0), (128.0, 128.0), (127.5, 127.5), (0.0, 1.0)])
+def test_the_input_tensor_realises_the_preprocessing(trained: "Network", mean: float, std: float) -> None:
+    preprocessing = Preprocessing(mean=(mean,) * 3, std=(std,) * 3)
+    pixel = input_quantization(preprocessing)
+    source, ranges = trained.work.float_tflite.read_bytes(), ranges_of(trained, preprocessing)
+    for row, shift in ((INT8, 0), (NPU, 128)):
+        info = read_contents(quantize_tflite(source, row, ranges), row).input
+        assert info.zero_point is not None
+        assert info.zero_point + shift == pixel.zero_point
+        assert info.scale == pytest.approx(1 / std, rel=1e-6)
+        every_byte = np.arange(256)
+        realised = info.scale * (every_byte - shift - info.zero_point)
+        residual = np.abs(realised - (every_byte - mean) / std).max() * std
+        # In grey levels: nothing but the rounding of the scale to float32 where the mean is whole.
+        assert residual == pytest.approx(pixel.residual, abs=1e-4)
+        assert pixel.residual == (0.5 if mean == 127.5 else 0.0)
+
+
+def test_the_output_tensor_spans_the_probabilities(trained: "Network") -> None:
+    for row, zero_point in ((INT8, 0), (NPU, -128)):
+        info = read_contents(trained.work.made(row).read_bytes(), row).output
+        assert (info.scale, info.zero_point) == (1 / 256, zero_point)
+
+
+def test_int8_loses_at_most_six_tenths_of_a_point_over_all_pictures(trained: "Network") -> None:
+    # All 1797, because one of the 359 test pictures already is 0.28 points.
+    data = load_dataset("digits")
+    pixels = preprocess(data.images, trained.spec.preprocessing, trained.spec.resolution_px)
+    floats = load(trained.work.made(FLOAT32).read_bytes())(normalise(pixels, trained.spec.preprocessing))
+    float_top1 = np.mean(floats.argmax(axis=1) == data.classes)
+    assert float_top1 > 0.95
+    for row in (INT8, NPU):
+        fed = stored_input(pixels, trained, row, None)
+        top1 = np.mean(load(trained.work.made(row).read_bytes())(fed).argmax(axis=1) == data.classes)
+        assert float_top1 - top1 <= 0.006
+
+
+@CALIBRATED
+def test_weights_have_a_scale_per_channel_and_activations_one(row: Precision, trained: "Network") -> None:
+    model = read_model(trained.work.made(row).read_bytes())
+    graph = model.subgraphs[0]
+    checked = 0
+    for operator in graph.operators:
+        name = builtin_name(model.operatorCodes[operator.opcodeIndex])
+        assert len(graph.tensors[operator.outputs[0]].quantization.scale) == 1
+        if name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            kernel = graph.tensors[operator.inputs[1]]
+            channels = kernel.shape[3 if name == "DEPTHWISE_CONV_2D" else 0]
+            assert len(kernel.quantization.scale) == channels
+            assert not np.any(kernel.quantization.zeroPoint)
+            checked += 1
+    assert checked == 27
+
+
+@CALIBRATED
+@pytest.mark.parametrize("value", [0.0, 1e-9, 3.0])
+def test_a_layer_that_sees_nothing_still_loads_without_xnnpack(
+    row: Precision, value: float, trained: "Network"
+) -> None:
+    model = read_model(trained.work.float_tflite.read_bytes())
+    # A depthwise convolution with ReLU6: its output's scale must be able to express the 6.
+    for index, number in zip(model.subgraphs[0].operators[3].inputs[1:], (0.0, value), strict=True):
+        tensor = model.subgraphs[0].tensors[index]
+        model.buffers[tensor.buffer].data = np.full(int(np.prod(tensor.shape)), number, np.float32).view(np.uint8)
+    dead = write_model(model)
+    pixels = np.load(trained.work.calibration_pixels)[:4]
+    ranges = measure_ranges(dead, pixels, trained.spec.preprocessing, lambda _: None)
+    content = quantize_tflite(dead, row, ranges)
+    fed = stored_input(pixels, trained, row, read_contents(content, row).input.scale)
+    assert load(content, builtin_only=True)(fed).shape == load(content)(fed).shape == (4, 10)
+
+
+@TFLITE
+def test_the_same_float_file_gives_the_same_bytes(row: Precision, trained: "Network") -> None:
+    ranges = ranges_of(trained) if row.calibrated else None
+    made = quantize_tflite(trained.work.float_tflite.read_bytes(), row, ranges)
+    assert made == trained.work.made(row).read_bytes()
+
+
+def test_float32_is_the_float_conversion_itself(trained: "Network") -> None:
+    assert trained.work.made(FLOAT32).read_bytes() == trained.work.float_tflite.read_bytes()
+
+
+@TFLITE
+def test_quantized_files_are_smaller_as_their_weights_are(row: Precision, trained: "Network") -> None:
+    ratio = trained.work.made(row).stat().st_size / trained.work.made(FLOAT32).stat().st_size
+    share = {"float32": 1.0, "float16": 0.5, "int8": 0.25}[row.weight_dtype]
+    # Names, scales and biases come on top, and weigh most in the least network.
+    assert share <= ratio <= share + 0.12
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row is not FLOAT32], ids=lambda row: row.name)
+def test_what_the_quantizer_refuses_is_named(row: Precision) -> None:
+    with pytest.raises(ConversionError, match=f"^litert-quantizer refused {row.name}: "):
+        quantize_tflite(b"not a flatbuffer", row, None)
+
+
+@CALIBRATED
+def test_without_ranges_a_calibrated_precision_is_refused(row: Precision, trained: "Network") -> None:
+    with pytest.raises(ConversionError, match=f"^litert-quantizer refused {row.name}: "):
+        quantize_tflite(trained.work.float_tflite.read_bytes(), row, None)

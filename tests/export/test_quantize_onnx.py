@@ -1,0 +1,129 @@
+"""ONNX precisions: lean, computed as they say, in the float file's image."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+from export.contents import read_contents
+from export.precision import PRECISIONS, Precision
+from export.quantize_onnx import quantize_onnx
+from models.blocks import plan_layers
+from models.data import Pixels, normalise
+from models.errors import ConversionError
+from models.spec import Preprocessing
+from models.worker import Progress
+
+if TYPE_CHECKING:
+    from tests.export.conftest import Network
+
+FLOAT32, INT8 = PRECISIONS["onnx", "float32"], PRECISIONS["onnx", "int8"]
+ROWS = [row for row in PRECISIONS.values() if row.format == "onnx"]
+ONNX = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+
+
+def calibration_pixels(network: "Network", count: int | None = None) -> Pixels:
+    pixels: Pixels = np.load(network.work.calibration_pixels)
+    return pixels[:count]
+
+
+def run(content: bytes, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return np.concatenate([session.run(None, {"image": picture[None]})[0] for picture in pictures])
+
+
+@ONNX
+def test_the_graph_is_lean(row: Precision, trained: "Network", untrained: "Network") -> None:
+    for network in (trained, untrained):
+        nodes = Counter(read_contents(network.work.made(row).read_bytes(), row).operators)
+        kinds = Counter(layer.kind for layer in plan_layers(network.spec))
+        assert nodes["Conv"] == kinds["conv"] + kinds["depthwise"]
+        assert nodes["Add"] == kinds["add"]
+        assert nodes["Transpose"] <= 1
+        assert nodes["Gemm"] + nodes["MatMul"] == 1
+        lean = {"Conv", "Add", "Transpose", "Gemm", "MatMul", "GlobalAveragePool", "Squeeze", "Softmax", "Clip"}
+        pairs = {"QuantizeLinear", "DequantizeLinear"}
+        assert set(nodes) <= lean | {"float16": {"Cast"}, "int8": pairs}.get(row.name, set())
+
+
+@ONNX
+def test_the_answers_are_those_of_the_float_file(row: Precision, trained: "Network") -> None:
+    pictures = normalise(np.load(trained.work.test_pixels)[:120], trained.spec.preprocessing)
+    wanted = run(trained.work.made(FLOAT32).read_bytes(), pictures)
+    got = run(trained.work.made(row).read_bytes(), pictures)
+    np.testing.assert_allclose(got.sum(axis=1), 1, atol=0.02)
+    assert np.mean(got.argmax(axis=1) == wanted.argmax(axis=1)) >= {"int8": 0.96, "float16": 0.99}.get(row.name, 1)
+    assert np.abs(got - wanted).mean() <= {"int8": 1e-2, "float16": 1e-3}.get(row.name, 0)
+
+
+def test_int8_weights_have_a_scale_per_output_channel(trained: "Network") -> None:
+    graph = onnx.load_from_string(trained.work.made(INT8).read_bytes()).graph
+    initializers = {tensor.name: tensor for tensor in graph.initializer}
+    source = {output: node for node in graph.node for output in node.output}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    for node in convolutions:
+        pair = source[node.input[1]]
+        assert pair.op_type == "DequantizeLinear"
+        kernel, scale = (initializers[name] for name in pair.input[:2])
+        assert list(scale.dims) == [kernel.dims[0]]
+        assert kernel.data_type == onnx.TensorProto.INT8
+    assert len(convolutions) == 27
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 255.0), (128.0, 128.0), (127.5, 127.5)])
+def test_the_input_is_quantized_by_the_preprocessing(mean: float, std: float, trained: "Network") -> None:
+    preprocessing = Preprocessing(mean=(mean,) * 3, std=(std,) * 3)
+    source = trained.work.float_onnx.read_bytes()
+    # Grey pictures, so that the range cannot be found in them by chance.
+    grey = np.full_like(calibration_pixels(trained, 2), 100)
+    made = quantize_onnx(source, INT8, grey, preprocessing, lambda _: None)
+    graph = onnx.load_from_string(made).graph
+    turned = {output for node in graph.node if node.op_type == "Transpose" for output in node.output}
+    first = next(node for node in graph.node if node.op_type != "Transpose" and {"image", *turned} & set(node.input))
+    assert first.op_type == "QuantizeLinear"
+    values = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    assert values[first.input[1]].item() == pytest.approx(1 / std)
+    assert values[first.input[2]].item() == round(mean) - 128
+
+
+def test_the_same_sample_in_another_order_gives_the_same_file(trained: "Network") -> None:
+    source, pixels = trained.work.float_onnx.read_bytes(), calibration_pixels(trained, 16)
+    made = [quantize_onnx(source, INT8, p, trained.spec.preprocessing, lambda _: None) for p in (pixels, pixels[::-1])]
+    assert made[0] == made[1]
+    other = quantize_onnx(source, INT8, pixels[:1], trained.spec.preprocessing, lambda _: None)
+    assert other != made[0], "the sample decides nothing"
+
+
+@ONNX
+def test_the_same_float_file_gives_the_same_bytes(row: Precision, trained: "Network") -> None:
+    source = trained.work.float_onnx.read_bytes()
+    made = quantize_onnx(source, row, calibration_pixels(trained), trained.spec.preprocessing, lambda _: None)
+    assert made == trained.work.made(row).read_bytes()
+
+
+@ONNX
+def test_every_file_passes_the_checker(row: Precision, trained: "Network") -> None:
+    onnx.checker.check_model(trained.work.made(row).read_bytes(), full_check=True)
+
+
+def test_progress_is_reported_for_every_image(trained: "Network") -> None:
+    seen: list[Progress] = []
+    source = trained.work.float_onnx.read_bytes()
+    quantize_onnx(source, INT8, calibration_pixels(trained, 3), trained.spec.preprocessing, seen.append)
+    assert [(p.stage, p.done, p.total) for p in seen] == [("calibrate ONNX", n, 3) for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row is not FLOAT32], ids=lambda row: row.name)
+def test_what_the_tools_refuse_is_named(row: Precision, trained: "Network") -> None:
+    with pytest.raises(ConversionError, match=f"^ONNX Runtime's tools refused {row.name}: "):
+        quantize_onnx(b"\x08", row, calibration_pixels(trained, 1), trained.spec.preprocessing, lambda _: None)
+
+
+def test_a_preprocessing_without_integer_form_is_refused_in_its_own_words(trained: "Network") -> None:
+    channels = Preprocessing(mean=(1.0, 2.0, 3.0), std=(1.0, 1.0, 1.0))
+    with pytest.raises(ConversionError, match="int8 input has one scale for all channels, but mean"):
+        quantize_onnx(trained.work.float_onnx.read_bytes(), INT8, calibration_pixels(trained, 1), channels, lambda _: None)
