@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from export.artifact import (
@@ -32,7 +33,7 @@ from models.checkpoint import TrainedModel, run_folder
 from models.errors import DataError, ToolchainError
 from models.files import output_errors, replace_file, work_folder, write_file
 from models.spec import ModelSpec
-from models.weights import RANDOM, find_weights, make_weights
+from models.weights import RANDOM, obtain_weights
 from models.worker import Report, Task, run_in_worker, run_in_workers
 
 
@@ -72,7 +73,15 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
     Raises:
         ToolchainError: of the kinds listed in `models.errors`.
     """
-    weights = _obtain_weights(request, report)
+    weights = obtain_weights(
+        request.spec,
+        request.dataset,
+        request.weights,
+        seed=request.seed,
+        build_dir=request.build_dir,
+        report=report,
+        before_making=partial(run_in_worker, check_stage, request.dataset, request.calibration_images, request.seed),
+    )
     folder = run_folder(request.build_dir, request.spec.name, weights.source)
     with work_folder(folder) as private, output_errors(folder):
         work = WorkFiles(private)
@@ -104,18 +113,6 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
         )
         published = _publish(folder, manifest, made, labels, work)
     return Exported(folder=folder, manifest=published, passed=manifest.passed)
-
-
-def _obtain_weights(request: ExportRequest, report: Report) -> TrainedModel:
-    spec, dataset, choice, seed, build_dir = (
-        request.spec, request.dataset, request.weights, request.seed, request.build_dir
-    )  # fmt: skip
-    found = find_weights(spec, dataset, choice, seed=seed, build_dir=build_dir)
-    if found:
-        return found
-    # A training takes minutes; nobody should learn after it that an option was wrong.
-    run_in_worker(check_stage, dataset, request.calibration_images, seed)
-    return make_weights(spec, dataset, choice, seed=seed, build_dir=build_dir, report=report)
 
 
 def _check_data(weights: TrainedModel, prepared: Prepared) -> None:

@@ -27,11 +27,6 @@ class TrainSettings:
     phases: tuple[Phase, ...]
     """In order; the last is at the network's own size and alone decides which checkpoint is best."""
 
-    def __post_init__(self) -> None:
-        # What Keras takes; said here, before a process is started for it.
-        if not 0 <= self.seed < 2**32:
-            raise UsageError(f"--seed {self.seed}: it must be from 0 to {2**32 - 1}")
-
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""
         return asdict(self)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
+import zipfile
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -131,6 +133,16 @@ class Trainer:
         self.model(normalise(pixels[chosen], self.spec.preprocessing), training=True)
 
 
+def remove_date(path: Path) -> None:
+    """Writes a `.keras` archive anew without the time of day in it: equal weights then give equal bytes."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in sorted(archive.namelist())}
+    members["metadata.json"] = json.dumps({**json.loads(members["metadata.json"]), "date_saved": ""}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+
+
 def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSettings, made: Path) -> dict[str, Any]:
     """Trains, writes the best checkpoint to `made` at the network's own size, and returns the record of the run.
 
@@ -150,6 +162,7 @@ def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSet
         fixed = build(spec)
         fixed.set_weights(trainer.model.get_weights())
         fixed.save(made)
+        remove_date(made)
     last = history[-settings.phases[-1].epochs :] if settings.phases else []
     return {
         "model": spec.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from models.checkpoint import KERAS_FILE, TrainedModel, check_keras_file, load_trained, run_folder, save_trained
@@ -16,58 +17,17 @@ AUTO, RANDOM = "auto", "random"
 STAGE = "weights"
 
 
-def find_weights(spec: ModelSpec, dataset: str, choice: str, *, seed: int, build_dir: Path) -> TrainedModel | None:
-    """The weights a choice stands for; None when they have yet to be made.
-
-    Args:
-        spec: The network.
-        dataset: Name of the data set.
-        choice: `auto` (this machine's training run on the data set), `random` (untrained, by seed), or the path of a
-            `.keras` file.
-        seed: Of random weights.
-        build_dir: Where training runs are kept.
-
-    Raises:
-        WeightsError: the checkpoint is missing or damaged.
-    """
-    if choice in (AUTO, RANDOM):
-        trained = load_trained(run_folder(build_dir, spec.name, dataset if choice == AUTO else RANDOM))
-        if trained and choice == RANDOM and (trained.seed, trained.record["dataset"]["name"]) != (seed, dataset):
-            return None
-        return trained
-    path = Path(choice)
-    check_keras_file(path)
-    if path.stem in (RANDOM, "imagenet", *DATASETS):
-        raise WeightsError(
-            f"results of checkpoint {choice} would go where those of --weights {path.stem} go; rename the file"
-        )
-    return TrainedModel(model=spec.name, source=path.stem, path=path, sha256=sha256_file(path), seed=None, record={})
-
-
-def make_weights(
-    spec: ModelSpec, dataset: str, choice: str, *, seed: int, build_dir: Path, report: Report
-) -> TrainedModel:
-    """Weights that `find_weights` did not find: trained on the data set for `auto`, untrained for `random`.
-
-    Raises:
-        TrainingError: the training diverged.
-        WorkerError: its process died.
-        OutputError: the build folder cannot be written.
-    """
-    random = choice == RANDOM
-    todo = "making random ones" if random else f"none yet: training on {dataset} now"
-    report(Progress(stage=STAGE, done=0, total=1, detail=todo))
-    settings = TrainSettings(seed=seed, phases=()) if random else default_settings(spec, seed=seed)
-    folder = run_folder(build_dir, spec.name, RANDOM if random else dataset)
-    trained = train_now(spec, dataset, settings, folder, report)
-    report(Progress(stage=STAGE, done=1, total=1, detail=f"kept in {trained.path}"))
-    return trained
-
-
 def obtain_weights(
-    spec: ModelSpec, dataset: str, choice: str, *, seed: int, build_dir: Path, report: Report
+    spec: ModelSpec,
+    dataset: str,
+    choice: str,
+    *,
+    seed: int,
+    build_dir: Path,
+    report: Report,
+    before_making: Callable[[], object] = lambda: None,
 ) -> TrainedModel:
-    """Weights for a network.
+    """The weights a choice stands for, made now if need be.
 
     Args:
         spec: The network.
@@ -77,23 +37,32 @@ def obtain_weights(
         seed: For training and random weights.
         build_dir: Where training runs are kept.
         report: Receives the progress of a training.
+        before_making: Called before a training starts, which takes minutes: the moment to refuse.
 
     Raises:
         WeightsError: the checkpoint is missing or damaged.
+        TrainingError: the training diverged.
+        WorkerError: its process died.
         OutputError: the build folder cannot be written.
     """
-    if choice in (AUTO, RANDOM):
-        folder = run_folder(build_dir, spec.name, dataset if choice == AUTO else RANDOM)
-        trained = load_trained(folder)
-        if trained and (choice == AUTO or (trained.seed, trained.record["dataset"]["name"]) == (seed, dataset)):
-            report(Progress(stage=STAGE, done=1, total=1, detail=f"from {trained.path}"))
-            return trained
-        todo = f"none yet: training on {dataset} now" if choice == AUTO else "making random ones"
-        report(Progress(stage=STAGE, done=0, total=1, detail=todo))
-        settings = default_settings(spec, seed=seed) if choice == AUTO else TrainSettings(seed=seed, phases=())
-        trained = train_now(spec, dataset, settings, folder, report)
-        report(Progress(stage=STAGE, done=1, total=1, detail=f"kept in {trained.path}"))
+    if choice not in (AUTO, RANDOM):
+        return _from_path(spec, choice)
+    random = choice == RANDOM
+    folder = run_folder(build_dir, spec.name, RANDOM if random else dataset)
+    trained = load_trained(folder)
+    if trained and (not random or (trained.seed, trained.record["dataset"]["name"]) == (seed, dataset)):
+        report(Progress(stage=STAGE, done=1, total=1, detail=f"from {trained.path}"))
         return trained
+    before_making()
+    todo = "making random ones" if random else f"none yet: training on {dataset} now"
+    report(Progress(stage=STAGE, done=0, total=1, detail=todo))
+    settings = TrainSettings(seed=seed, phases=()) if random else default_settings(spec, seed=seed)
+    trained = train_now(spec, dataset, settings, folder, report)
+    report(Progress(stage=STAGE, done=1, total=1, detail=f"kept in {trained.path}"))
+    return trained
+
+
+def _from_path(spec: ModelSpec, choice: str) -> TrainedModel:
     path = Path(choice)
     check_keras_file(path)
     if path.stem in (RANDOM, "imagenet", *DATASETS):

@@ -15,7 +15,6 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-import models.errors
 from models.errors import ToolchainError, WorkerError
 from models.files import output_error
 
@@ -145,7 +144,7 @@ def _main(sender: Connection, log: str, task: Task) -> None:
         result = task.function(lambda progress: sender.send(("progress", progress)), *task.args)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         cause = _explain(error, task.function.__name__)
-        sender.send(("error", (type(cause).__name__, str(cause))))
+        sender.send(("error", (type(cause), str(cause))))
     else:
         sender.send(("result", result))
 
@@ -168,9 +167,9 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _rebuild(name: str, message: str) -> ToolchainError:
-    error_type = getattr(models.errors, name)
-    error: ToolchainError = error_type.__new__(error_type)
+def _rebuild(error_type: type[ToolchainError], message: str) -> ToolchainError:
+    # Not by its constructor, which may want more than the message.
+    error = error_type.__new__(error_type)
     error.args = (message,)
     return error
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from models.errors import UsageError
-from models.schedule import TrainSettings, default_settings
+from models.schedule import default_settings
 from models.spec import ModelSpec
 from models.zoo import MODELS
 
@@ -38,12 +38,6 @@ def test_epochs_asked_for_are_those_at_the_networks_own_size(epochs: int) -> Non
 def test_less_than_one_epoch_is_refused(epochs: int) -> None:
     with pytest.raises(UsageError, match=rf"^--epochs {epochs}: at least 1 epoch is needed$"):
         default_settings(MODELS["mobilenet_v2_1.0"], epochs=epochs)
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_a_seed_that_keras_cannot_take_is_refused(seed: int) -> None:
-    with pytest.raises(UsageError, match=rf"^--seed {seed}: it must be from 0 to 4294967295$"):
-        TrainSettings(seed=seed, phases=())
 
 
 def test_settings_are_recorded_with_every_field() -> None:

@@ -118,6 +118,7 @@ def test_the_same_seed_gives_the_same_bits_in_another_process(
 ) -> None:
     again = train_now(tiny, "digits", run_settings(0), tmp_path / "again", ignore)
     assert same(trained.path, again.path)
+    assert again.sha256 == trained.sha256
     assert again.record["accuracy"] == trained.record["accuracy"]
 
 
