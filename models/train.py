@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 import zipfile
 from dataclasses import replace
@@ -133,11 +134,20 @@ class Trainer:
         self.model(normalise(pixels[chosen], self.spec.preprocessing), training=True)
 
 
-def remove_date(path: Path) -> None:
-    """Writes a `.keras` archive anew without the time of day in it: equal weights then give equal bytes."""
+def make_reproducible(path: Path) -> None:
+    """Writes a `.keras` archive anew without the time of day and the memory addresses that Keras puts into it.
+
+    Equal weights then give equal bytes.
+    """
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in sorted(archive.namelist())}
     members["metadata.json"] = json.dumps({**json.loads(members["metadata.json"]), "date_saved": ""}).encode()
+    numbers: dict[bytes, int] = {}
+    members["config.json"] = re.sub(
+        rb'("shared_object_id": )(\d+)',
+        lambda match: match[1] + str(numbers.setdefault(match[2], len(numbers) + 1)).encode(),
+        members["config.json"],
+    )
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
@@ -162,7 +172,7 @@ def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSet
         fixed = build(spec)
         fixed.set_weights(trainer.model.get_weights())
         fixed.save(made)
-        remove_date(made)
+        make_reproducible(made)
     last = history[-settings.phases[-1].epochs :] if settings.phases else []
     return {
         "model": spec.name,
