@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -77,31 +78,47 @@ def result_console() -> Console:
 
 @contextmanager
 def progress_display() -> Iterator[Report]:
-    """A line per stage on standard error: bar, count, elapsed time and detail."""
+    """Progress on standard error: a bar per stage on a terminal, a line per finished stage in a log."""
+    if not sys.stderr.isatty():
+        yield _log_report()
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Display
+    from rich.progress import TaskID
     from rich.table import Column
 
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
     columns = (
         TextColumn("{task.description}", table_column=Column(width=28, no_wrap=True)),
         BarColumn(bar_width=16, table_column=Column(width=16)),
         MofNCompleteColumn(table_column=Column(width=9, no_wrap=True)),
         TimeElapsedColumn(table_column=Column(width=8, no_wrap=True)),
-        TextColumn("{task.fields[detail]}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[detail]}", table_column=Column(no_wrap=True), markup=False),
     )
-    with Display(*columns, console=console, transient=False) as display:
-        tasks: dict[str, object] = {}
+    with Display(*columns, console=Console(stderr=True)) as display:
+        tasks: dict[str, TaskID] = {}
 
         def report(progress: Progress) -> None:
-            if progress.stage not in tasks:
-                tasks[progress.stage] = display.add_task(progress.stage, total=progress.total, detail="")
-            display.update(
-                tasks[progress.stage],  # type: ignore[arg-type]
-                completed=progress.done,
-                total=progress.total,
-                detail=progress.detail,
-            )
+            stage, detail = progress.stage, one_line(progress.detail)
+            if stage not in tasks:
+                tasks[stage] = display.add_task(stage, total=progress.total, detail="")
+            display.update(tasks[stage], completed=progress.done, total=progress.total, detail=detail)
 
         yield report
+
+
+def _log_report() -> Report:
+    started = time.monotonic()
+    said: dict[str, str] = {}
+
+    def report(progress: Progress) -> None:
+        # A stage speaks when it is finished, and when it begins with something to say.
+        if progress.done not in (0, progress.total) or (progress.done == 0 and not progress.detail):
+            return
+        line = f"{progress.stage} {progress.done}/{progress.total} {one_line(progress.detail)}".rstrip()
+        if said.get(progress.stage) != line:
+            said[progress.stage] = line
+            sys.stderr.write(f"{time.monotonic() - started:6.1f} s  {line}\n")
+            sys.stderr.flush()
+
+    return report
