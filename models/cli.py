@@ -83,9 +83,8 @@ def progress_display() -> Iterator[Report]:
         yield _log_report()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Display
-    from rich.progress import TaskID
     from rich.table import Column
 
     columns = (
