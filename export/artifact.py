@@ -158,12 +158,13 @@ class Manifest:
         return not self.failures and all(artifact.passed for artifact in self.artifacts)
 
     def of_same_origin(self, other: Manifest) -> tuple[Artifact, ...]:
-        """Own artifacts that `other` did not remake, if both were made from the same weights with the same settings."""
+        """Own artifacts that `other` did not try to remake, if both come from the same weights with the same settings."""
         origin = ("model", "weights", "preprocessing", "labels", "calibration", "tools")
-        if any(getattr(self, part) != getattr(other, part) for part in origin):
+        # As JSON: one of the two was read from disk, where tuples have become lists.
+        if any(format_json(dict(getattr(self, part))) != format_json(dict(getattr(other, part))) for part in origin):
             return ()
-        remade = {artifact.file for artifact in other.artifacts}
-        return tuple(artifact for artifact in self.artifacts if artifact.file not in remade)
+        tried = {f"{a.format} {a.precision}" for a in other.artifacts} | set(other.failures)
+        return tuple(a for a in self.artifacts if f"{a.format} {a.precision}" not in tried)
 
     def with_artifacts(self, more: tuple[Artifact, ...]) -> Manifest:
         """This manifest with further artifacts, in the order of the precision table."""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from litert_quantizer import qtyping, quantizer, recipe, recipe_manager
 from litert_quantizer.algorithm_manager import AlgorithmName
 
 from export.calibrate import Ranges, as_statistics
 from export.precision import Precision
-from export.tflite_file import read_model, with_uint8_edges, write_model
+from export.tflite_file import builtin_name, read_model, with_uint8_edges, write_model
 from models.errors import ConversionError
 
 
@@ -72,12 +73,45 @@ def quantize_tflite(tflite: bytes, precision: Precision, ranges: Ranges | None) 
     """
     if precision.name == "float32":
         return tflite
-    statistics = as_statistics(ranges, tflite) if precision.calibrated and ranges is not None else None
+    statistics, source = None, tflite
     try:
-        result = quantizer.Quantizer(tflite, RECIPES[precision.name]()).quantize(
+        if precision.calibrated and ranges is not None:
+            statistics = as_statistics(ranges, tflite)
+            source = _with_storable_biases(tflite, precision, ranges)
+        result = quantizer.Quantizer(source, RECIPES[precision.name]()).quantize(
             statistics, enable_progress_bar=False, enable_progress_report=False
         )
     except Exception as error:
         raise ConversionError(f"litert-quantizer refused {precision.name}: {error}") from error
     content = write_model(read_model(bytes(result.quantized_model)))
     return with_uint8_edges(content) if precision.input_dtype == "uint8" else content
+
+
+_CHANNEL_LAST = {"CONV_2D": False, "FULLY_CONNECTED": False, "DEPTHWISE_CONV_2D": True}
+"""Whether the output channel is the last axis of an operator's kernel, or the first."""
+
+
+def _with_storable_biases(tflite: bytes, precision: Precision, ranges: Ranges) -> bytes:
+    """The float network with one small weight in each dead kernel, so that the channel's bias can be stored.
+
+    A bias is an int32 in steps of input scale times kernel scale. Training leaves channels whose kernel is nearly zero;
+    their steps are so small that the bias overflows, to a large one of the wrong sign. The weight that prevents it
+    moves the channel by 3e-5 of its bias at most (4e-3 with 16-bit inputs).
+    """
+    model = read_model(tflite)
+    graph = model.subgraphs[0]
+    for operator in graph.operators:
+        name = builtin_name(model.operatorCodes[operator.opcodeIndex])
+        if name not in _CHANNEL_LAST or len(operator.inputs) < 3 or operator.inputs[2] < 0:
+            continue
+        given, kernel, bias = (graph.tensors[index] for index in operator.inputs[:3])
+        low, high = ranges[given.name.decode()]
+        scale = max(-low, high) / 32767 if precision.activation_dtype == "int16" else (high - low) / 255
+        # Half the range of int32, so that the products have room beside the bias.
+        least = np.abs(model.buffers[bias.buffer].data.view(np.float32)) * 127 / (scale * 2**30)
+        weights = model.buffers[kernel.buffer].data.view(np.float32).copy()
+        channels = weights.reshape(-1, len(least)).T if _CHANNEL_LAST[name] else weights.reshape(len(least), -1)
+        dead = np.abs(channels).max(axis=1) < least
+        channels[dead, 0] = least[dead]
+        model.buffers[kernel.buffer].data = weights.view(np.uint8)
+    return write_model(model)

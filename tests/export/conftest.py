@@ -69,20 +69,39 @@ def build_dir(trained: Network, tmp_path: Path) -> Path:
     return tmp_path / "build"
 
 
-@pytest.fixture
-def cli(tmp_path: Path) -> Cli:
-    """`python -m export run ...` as a person would type it, in a folder of its own and with a clean environment."""
+@pytest.fixture(scope="session")
+def run_script() -> Cli:
+    """Runs Python with the words given, in a folder and with variables given, and no settings of the tests' own."""
 
-    def export(*words: str, cwd: Path = tmp_path, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(*words: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         hidden = ("TF_", "CUDA_", "COLUMNS", "PYTEST_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
         return subprocess.run(
-            [sys.executable, "-m", "export", "run", *words],
-            cwd=cwd, env=kept | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""} | variables,
-            capture_output=True, text=True, timeout=200, check=False,
+            [sys.executable, *words], cwd=cwd, env=kept | {"PYTHONPATH": str(ROOT)} | variables,
+            capture_output=True, text=True, timeout=250, check=False,
         )  # fmt: skip
 
-    return export
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_cli(run_script: Cli) -> Cli:
+    """`python -m export run ...` as a person would type it."""
+
+    def run(*words: str, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+        return run_script("-m", "export", "run", *words, cwd=cwd, **variables)
+
+    return run
+
+
+@pytest.fixture
+def cli(run_cli: Cli, tmp_path: Path) -> Cli:
+    """The same in the test's own folder, empty but for what the test puts there."""
+
+    def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return run_cli(*words, cwd=tmp_path, **variables)
+
+    return run
 
 
 def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

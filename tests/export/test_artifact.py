@@ -183,7 +183,9 @@ def test_a_manifest_that_cannot_be_written_says_where(tmp_path: Path) -> None:
 
 def test_artifacts_of_the_same_origin_are_those_not_made_anew(tmp_path: Path) -> None:
     old, remade = artifact(tmp_path, ROWS[0]), artifact(tmp_path, ROWS[3])
-    before, now = manifest(old, remade), manifest(replace(remade, sha256="0" * 64))
+    before = manifest(old, remade, preprocessing={"mean": [127.5] * 3})
+    # Tuples on this side, as long as it has not been on disk.
+    now = manifest(replace(remade, sha256="0" * 64), preprocessing={"mean": (127.5,) * 3})
     assert before.of_same_origin(now) == (old,)
 
 
