@@ -158,7 +158,7 @@ class Manifest:
         return not self.failures and all(artifact.passed for artifact in self.artifacts)
 
     def of_same_origin(self, other: Manifest) -> tuple[Artifact, ...]:
-        """Own artifacts that `other` did not try to remake, if both come from the same weights with the same settings."""
+        """Own artifacts that `other` did not try to remake, if the weights and settings of both are the same."""
         origin = ("model", "weights", "preprocessing", "labels", "calibration", "tools")
         # As JSON: one of the two was read from disk, where tuples have become lists.
         if any(format_json(dict(getattr(self, part))) != format_json(dict(getattr(other, part))) for part in origin):

@@ -20,9 +20,9 @@ STAGE = "calibrate"
 METHOD = "min-max over all images; input range exact from the preprocessing"
 
 RANGE_FLOOR = 1e-4
-"""Narrowest range of a tensor. Below 32767 * 6 / 2**31 = 9.2e-5 the builtin kernels cannot express ReLU6's limit in steps
-of a 16-bit output scale (of an 8-bit one below 7e-7) and refuse the file; behind a batch normalization, whose outputs
-are of size 1, a tensor this narrow is constant for every purpose."""
+"""Narrowest range of a tensor. Below 32767 * 6 / 2**31 = 9.2e-5 the builtin kernels cannot express ReLU6's limit in
+steps of a 16-bit output scale (of an 8-bit one below 7e-7) and refuse the file. Behind a batch normalization, whose
+outputs are of size 1, a tensor this narrow is constant for every purpose."""
 
 Ranges = dict[str, tuple[float, float]]
 """Least and greatest value per tensor name."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from export.artifact import Verification
 from export.precision import Limits, Precision
-from export.work import WorkFiles
+from export.work import WorkFiles, save_array
 from models.data import dataset_loader, preprocess, stratified_sample
 from models.errors import ConversionError
 from models.spec import ModelSpec, Preprocessing
@@ -54,9 +54,9 @@ def prepare_stage(report: Report, dataset: str, spec: ModelSpec, images: int, se
         return preprocess(tuple(data.images[i] for i in indices), spec.preprocessing, spec.resolution_px)
 
     calibration = raw(chosen)
-    np.save(work.calibration_pixels, calibration)
-    np.save(work.test_pixels, raw(test))
-    np.save(work.test_classes, data.classes[test])
+    save_array(work.calibration_pixels, calibration)
+    save_array(work.test_pixels, raw(test))
+    save_array(work.test_classes, data.classes[test])
     report(Progress(stage="prepare images", done=1, total=1, detail=f"{len(test)} test, {len(chosen)} calibration"))
     return Prepared(
         dataset=data.name,

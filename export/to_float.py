@@ -5,16 +5,18 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
+import re
 import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from export.tflite_file import name_tensors, read_model, write_model
-from export.work import WorkFiles
+from export.work import WorkFiles, save_array
 from models.blocks import plan_layers
 from models.build import fold_batch_norm
 from models.errors import ConversionError
@@ -84,11 +86,35 @@ def to_onnx(tflite: Path, name: str) -> bytes:
             graph = process_tf_graph(None, opset=OPSET, tflite_path=str(tflite))
             graph = optimizer.optimize_graph(graph, catch_errors=False, optimizers={k: passes[k] for k in _PASSES})
             model = graph.make_model(name, graph_name=name)
+            _name_constants(model.graph)
         except Exception as error:
             raise ConversionError(f"tf2onnx refused {tflite.name}: {error}") from error
         finally:
             gc.unfreeze()
     return bytes(model.SerializeToString(deterministic=True))
+
+
+_ROLES = {"Clip": ("min", "max"), "Squeeze": ("axes",)}
+
+
+def _name_constants(graph: onnx.GraphProto) -> None:
+    """Names each constant after the first node that reads it, `<layer>/kernel`, and puts them in the nodes' order.
+
+    tf2onnx numbers them in the order of a set, which is another in every process, and so would be the file's bytes.
+    """
+    constants = {constant.name: constant for constant in graph.initializer}
+    renamed: dict[str, str] = {}
+    for node in graph.node:
+        # The classifier's node is called `classifier_Gemm__61`.
+        layer = re.sub(r"_[A-Za-z]+__\d+$", "", node.name)
+        roles = _ROLES.get(node.op_type, ("kernel", "bias"))
+        for position, used in enumerate(node.input):
+            if used in constants:
+                node.input[position] = renamed.setdefault(used, f"{layer}/{roles[position - 1]}")
+    del graph.initializer[:]
+    for old, new in renamed.items():
+        constants[old].name = new
+        graph.initializer.append(constants[old])
 
 
 FLOAT_STAGE = "float conversion"
@@ -123,7 +149,7 @@ def convert_float(report: Report, spec: ModelSpec, checkpoint: Path, output: str
     report(Progress(stage=FLOAT_STAGE, done=steps, total=steps))
     pixels = np.load(work.test_pixels, mmap_mode="r")
     logits = predict_logits(model, pixels, spec.preprocessing, report, REFERENCE_STAGE)
-    np.save(work.reference, tf.nn.softmax(logits.astype(np.float64)).numpy().astype(np.float32))
+    save_array(work.reference, tf.nn.softmax(logits.astype(np.float64)).numpy().astype(np.float32))
 
 
 def _give_back_memory() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from export.artifact import artifact_path
 from export.precision import Precision
@@ -48,3 +53,14 @@ class WorkFiles:
     def made(self, precision: Precision) -> Path:
         """A finished file before verification and publication."""
         return artifact_path(self.folder, "made", precision)
+
+
+def save_array(path: Path, values: NDArray[Any]) -> None:
+    """Writes a `.npy` file.
+
+    Raises:
+        OSError: with the system's reason, such as a full disk, which `np.save` into a file forgets.
+    """
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    path.write_bytes(buffer.getbuffer())

@@ -1,7 +1,9 @@
 """Networks made once for all export tests, however many processes run them."""
 
 import fcntl
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -38,6 +40,14 @@ class Network:
     """Holds the finished training run; `auto` finds it."""
     weights: TrainedModel
     work: WorkFiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A finished export by the command line."""
+
+    run: subprocess.CompletedProcess[str]
+    folder: Path
 
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -104,6 +114,27 @@ def cli(run_cli: Cli, tmp_path: Path) -> Cli:
     return run
 
 
+@pytest.fixture(scope="session")
+def full(trained: Network, tmp_path_factory: pytest.TempPathFactory, run_cli: Cli) -> Exported:
+    """A full export of the trained network by the command line, made once."""
+    shared = _shared_folder(tmp_path_factory)
+    build, record = shared / "full" / "build", shared / "full" / "run.json"
+    folder = run_folder(build, trained.spec.name, "digits")
+    with _one_at_a_time(shared / "full.lock"):
+        if not record.exists():
+            shutil.copytree(trained.weights.path.parent, folder)
+            made = run_cli("--model", trained.spec.name, cwd=build.parent)
+            record.write_text(json.dumps([made.returncode, made.stdout, made.stderr]))
+    code, stdout, stderr = json.loads(record.read_text())
+    return Exported(run=subprocess.CompletedProcess([], code, stdout, stderr), folder=folder)
+
+
+@pytest.fixture
+def published(full: Exported, tmp_path: Path) -> Path:
+    """A copy of what the full export published, in a build folder of the test's own."""
+    return Path(shutil.copytree(full.folder, tmp_path / "build" / full.folder.name))
+
+
 def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same for all processes of this run of pytest, and for no other run."""
     own = tmp_path_factory.getbasetemp()
@@ -137,5 +168,8 @@ def _make_all(spec: ModelSpec, weights: TrainedModel, work: WorkFiles) -> None:
     for row in PRECISIONS.values():
         rows[row.format].append(row)
     run_in_worker(convert_stage, spec, weights.path, "probabilities", True, work)
-    stages = (Task(tflite_stage, (spec, tuple(rows["tflite"]), work)), Task(onnx_stage, (spec, tuple(rows["onnx"]), work)))
+    stages = (
+        Task(tflite_stage, (spec, tuple(rows["tflite"]), work)),
+        Task(onnx_stage, (spec, tuple(rows["onnx"]), work)),
+    )
     assert run_in_workers(stages, at_once=2) == [{}, {}]

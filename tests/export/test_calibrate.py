@@ -32,10 +32,10 @@ def calibration_pixels(network: "Network", count: int | None = None) -> Pixels:
     return pixels[:count]
 
 
-def with_dead_layer(content: bytes, value: float, number: int = 2) -> bytes:
+def with_dead_layer(content: bytes, value: float, position: int = 2) -> bytes:
     """The network with the kernel of one operator zero and its bias `value`: its output is the same for any picture."""
     model = read_model(content)
-    operator = model.subgraphs[0].operators[number]
+    operator = model.subgraphs[0].operators[position]
     for index, number in zip(operator.inputs[1:], (0.0, value), strict=True):
         tensor = model.subgraphs[0].tensors[index]
         model.buffers[tensor.buffer].data = np.full(int(np.prod(tensor.shape)), number, np.float32).view(np.uint8)
@@ -113,9 +113,7 @@ def test_ranges_are_the_same_bit_for_bit_in_any_order(trained: "Network") -> Non
 
 
 def test_ranges_cover_every_computed_tensor_and_the_input(trained: "Network") -> None:
-    ranges = measure_ranges(
-        source(trained), calibration_pixels(trained, 2), trained.spec.preprocessing, lambda _: None
-    )
+    ranges = measure_ranges(source(trained), calibration_pixels(trained, 2), trained.spec.preprocessing, lambda _: None)
     graph = read_model(source(trained)).subgraphs[0]
     outputs = {graph.tensors[i].name.decode() for operator in graph.operators for i in operator.outputs}
     assert set(ranges) == {"image", *outputs}
@@ -205,5 +203,3 @@ def test_the_default_sample_is_seeded_and_holds_every_class_alike() -> None:
     per_class = np.bincount(data.classes[sample(0)])
     assert per_class.sum() == 128
     assert per_class.max() - per_class.min() <= 1
-
-

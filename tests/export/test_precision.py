@@ -58,7 +58,7 @@ def test_an_unknown_precision_is_refused_with_the_nearest_name() -> None:
 
 
 def test_a_precision_that_only_another_format_has_is_refused() -> None:
-    with pytest.raises(UnknownNameError, match="unknown precision 'int8_npu'; did you mean int8.*formats: onnx$"):
+    with pytest.raises(UnknownNameError, match=r"unknown precision 'int8_npu'; did you mean int8.*formats: onnx$"):
         select_precisions(["int8_npu"], ["onnx"])
 
 

@@ -69,7 +69,9 @@ def test_quantizing_adds_no_operator_but_at_the_edges(row: Precision, trained: "
 
 
 def test_mobilenet_v2_has_65_operators_in_int8_npu_and_67_in_int8(untrained: "Network") -> None:
-    totals = {row.name: sum(read_contents(untrained.work.made(row).read_bytes(), row).operators.values()) for row in ROWS}
+    totals = {
+        row.name: sum(read_contents(untrained.work.made(row).read_bytes(), row).operators.values()) for row in ROWS
+    }
     assert (totals["float32"], totals["int8_npu"], totals["int8"]) == (65, 65, 67)
 
 
@@ -136,6 +138,7 @@ def test_the_input_tensor_realises_the_preprocessing(trained: "Network", mean: f
     for row, shift in ((INT8, 0), (NPU, 128)):
         info = read_contents(quantize_tflite(source, row, ranges), row).input
         assert info.zero_point is not None
+        assert info.scale is not None
         assert info.zero_point + shift == pixel.zero_point
         assert info.scale == pytest.approx(1 / std, rel=1e-6)
         every_byte = np.arange(256)

@@ -126,4 +126,6 @@ def test_what_the_tools_refuse_is_named(row: Precision, trained: "Network") -> N
 def test_a_preprocessing_without_integer_form_is_refused_in_its_own_words(trained: "Network") -> None:
     channels = Preprocessing(mean=(1.0, 2.0, 3.0), std=(1.0, 1.0, 1.0))
     with pytest.raises(ConversionError, match="int8 input has one scale for all channels, but mean"):
-        quantize_onnx(trained.work.float_onnx.read_bytes(), INT8, calibration_pixels(trained, 1), channels, lambda _: None)
+        quantize_onnx(
+            trained.work.float_onnx.read_bytes(), INT8, calibration_pixels(trained, 1), channels, lambda _: None
+        )

@@ -36,9 +36,9 @@ def constant_offsets(content: bytes) -> list[tuple[int, int]]:
     for number in range(model.BuffersLength()):
         buffer = model.Buffers(number)
         if buffer.DataLength():
-            # Field 4 of a Buffer's vtable is `data`; the vector's first element follows its length.
-            offset = buffer._tab.Vector(buffer._tab.Offset(4))
-            found.append((offset, buffer.DataLength()))
+            table = buffer._tab  # noqa: SLF001 - no public name tells where a vector lies
+            # Field 4 of a Buffer's vtable is `data`.
+            found.append((table.Vector(table.Offset(4)), buffer.DataLength()))
     return found
 
 

@@ -27,7 +27,7 @@ from models.zoo import MODELS, lookup
 if TYPE_CHECKING:
     from tests.export.conftest import Network
 
-FLOAT = {name: PRECISIONS[name, "float32"] for name in ("tflite", "onnx")}  # type: ignore[index]
+FLOAT = {name: PRECISIONS[name, "float32"] for name in ("tflite", "onnx")}
 FAMILIES = sorted({spec.family for spec in MODELS.values()})
 
 
@@ -53,7 +53,9 @@ def with_lively_norms(spec: ModelSpec) -> keras.Model:
         if isinstance(layer, keras.layers.BatchNormalization):
             shape = layer.gamma.shape
             gamma = rng.uniform(0.5, 2, shape) * rng.choice([-1, 1], shape)
-            layer.set_weights([gamma, rng.normal(0.5, 0.5, shape), rng.normal(0, 0.1, shape), rng.uniform(0.2, 2, shape)])
+            layer.set_weights(
+                [gamma, rng.normal(0.5, 0.5, shape), rng.normal(0, 0.1, shape), rng.uniform(0.2, 2, shape)]
+            )
     return model
 
 
@@ -83,7 +85,10 @@ def test_the_graphs_hold_the_layers_of_the_network_and_nothing_else(name: str, t
 
     kinds = Counter(layer.kind for layer in plan_layers(spec))
     assert operators(tflite) == {
-        **{"CONV_2D": kinds["conv"], "DEPTHWISE_CONV_2D": kinds["depthwise"], "MEAN": 1, "FULLY_CONNECTED": 1},
+        "CONV_2D": kinds["conv"],
+        "DEPTHWISE_CONV_2D": kinds["depthwise"],
+        "MEAN": 1,
+        "FULLY_CONNECTED": 1,
         **({"ADD": kinds["add"]} if kinds["add"] else {}),
     }
     nodes = Counter(node.op_type for node in onnx.load_from_string(exported).graph.node)
@@ -94,7 +99,8 @@ def test_the_graphs_hold_the_layers_of_the_network_and_nothing_else(name: str, t
     assert nodes == {
         "Conv": kinds["conv"] + kinds["depthwise"],
         "Clip": sum(layer.activation == "relu6" for layer in plan_layers(spec)),
-        **{"GlobalAveragePool": 1, "Squeeze": 1},
+        "GlobalAveragePool": 1,
+        "Squeeze": 1,
     }
 
     rng = np.random.default_rng(1)
@@ -134,9 +140,7 @@ def test_mobilenet_v1_has_exactly_30_operators(trained: "Network") -> None:
 @pytest.mark.parametrize("format_", FLOAT)
 def test_the_float_files_agree_with_keras_on_every_test_picture(format_: str, trained: "Network") -> None:
     path = trained.work.float_tflite if format_ == "tflite" else trained.work.float_onnx
-    run: Callable[[bytes, NDArray[np.float32]], NDArray[np.float32]] = (
-        run_tflite if format_ == "tflite" else run_onnx
-    )
+    run: Callable[[bytes, NDArray[np.float32]], NDArray[np.float32]] = run_tflite if format_ == "tflite" else run_onnx
     pixels, reference = np.load(trained.work.test_pixels), np.load(trained.work.reference)
     got = run(path.read_bytes(), (pixels.astype(np.float32) - 127.5) / 127.5)
     assert np.abs(got - reference).max() < 1e-4

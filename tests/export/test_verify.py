@@ -47,9 +47,7 @@ def verify(
     network: "Network", row: Precision, content: bytes, work: WorkFiles, limits: Limits | None = None
 ) -> Verification:
     work.made(row).write_bytes(content)
-    return verify_artifact(
-        lambda _: None, work.made(row), row, limits or row.limits, network.spec.preprocessing, work
-    )
+    return verify_artifact(lambda _: None, work.made(row), row, limits or row.limits, network.spec.preprocessing, work)
 
 
 def failed(verdict: Verification) -> set[str]:
@@ -248,8 +246,8 @@ def test_spoiled_weights_fail_although_the_file_is_well_formed(
 
 def test_a_float_file_called_int8_fails_although_it_is_more_accurate(trained: "Network", work: WorkFiles) -> None:
     for format_ in ("tflite", "onnx"):
-        claim = PRECISIONS[format_, "int8"]  # type: ignore[index]
-        truth = PRECISIONS[format_, "float32"]  # type: ignore[index]
+        claim = PRECISIONS[format_, "int8"]
+        truth = PRECISIONS[format_, "float32"]
         verdict = verify(trained, claim, trained.work.made(truth).read_bytes(), work)
         assert failed(verdict) == {"contents"}
         detail = next(check.detail for check in verdict.checks if check.name == "contents")
@@ -262,10 +260,8 @@ def test_a_float_file_called_int8_fails_although_it_is_more_accurate(trained: "N
         ("max_abs_error", 1e-9), ("min_top1_agreement", 1.1), ("max_top1_drop", -0.5), ("max_builtin_error", -1e-9),
     ],
 )  # fmt: skip
-def test_every_limit_is_enforced_and_none_is_not(
-    limit: str, value: float, trained: "Network", work: WorkFiles
-) -> None:
-    none = {name: None for name in ("max_abs_error", "min_top1_agreement", "max_top1_drop", "max_builtin_error")}
+def test_every_limit_is_enforced_and_none_is_not(limit: str, value: float, trained: "Network", work: WorkFiles) -> None:
+    none = dict.fromkeys(("max_abs_error", "min_top1_agreement", "max_top1_drop", "max_builtin_error"))
     content = trained.work.made(FLOAT32).read_bytes()
     unlimited = verify(trained, FLOAT32, content, work, Limits(**none, reason="none"))
     assert unlimited.passed
