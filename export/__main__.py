@@ -134,6 +134,8 @@ def print_summary(exported: Exported) -> None:
     console.print(
         f"files: {inert(exported.folder / prefix)}*, manifest.json, labels.txt", highlight=False, soft_wrap=True
     )
+    if exported.removed:
+        console.print(f"removed (made by other settings): {', '.join(exported.removed)}", soft_wrap=True)
     good = [a.file for a in manifest.artifacts if a.passed and a.format == "tflite"]
     pick = next((file for file in good if file.endswith("-int8.tflite")), next(iter(good), None))
     if pick:

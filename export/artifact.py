@@ -158,13 +158,20 @@ class Manifest:
         return not self.failures and all(artifact.passed for artifact in self.artifacts)
 
     def of_same_origin(self, other: Manifest) -> tuple[Artifact, ...]:
-        """Own artifacts that `other` did not try to remake, if the weights and settings of both are the same."""
-        origin = ("model", "weights", "preprocessing", "labels", "calibration", "tools")
+        """Own proven artifacts that `other` did not try to remake and that its weights and settings would give too."""
+        origin = ("model", "weights", "preprocessing", "labels", "tools")
         # As JSON: one of the two was read from disk, where tuples have become lists.
         if any(format_json(dict(getattr(self, part))) != format_json(dict(getattr(other, part))) for part in origin):
             return ()
+        calibrated_alike = dict(self.calibration) == dict(other.calibration)
         tried = {f"{a.format} {a.precision}" for a in other.artifacts} | set(other.failures)
-        return tuple(a for a in self.artifacts if f"{a.format} {a.precision}" not in tried)
+        return tuple(
+            a
+            for a in self.artifacts
+            if a.passed
+            and f"{a.format} {a.precision}" not in tried
+            and (calibrated_alike or not PRECISIONS[a.format, a.precision].calibrated)
+        )
 
     def with_artifacts(self, more: tuple[Artifact, ...]) -> Manifest:
         """This manifest with further artifacts, in the order of the precision table."""
@@ -211,7 +218,11 @@ def load_manifest(folder: Path) -> Manifest | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     present = (
-        a for a in manifest.artifacts if (folder / a.file).is_file() and sha256_file(folder / a.file) == a.sha256
+        a
+        for a in manifest.artifacts
+        if (a.format, a.precision) in PRECISIONS
+        and (folder / a.file).is_file()
+        and sha256_file(folder / a.file) == a.sha256
     )
     return replace(manifest, artifacts=tuple(present))
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import export
+import models
 from export.artifact import Artifact, Verification, artifact_path
 from export.calibrate import input_quantization
 from export.contents import read_contents
@@ -33,13 +37,10 @@ TOOLS = (
 
 
 def tool_versions() -> dict[str, str]:
-    """Of the packages that decide an artifact's bytes and numbers."""
-    return {name: metadata.version(name) for name in TOOLS}
-
-
-def format_labels(labels: tuple[str, ...]) -> bytes:
-    """`labels.txt`: UTF-8, one class name per line, line number = class index from 0."""
-    return "".join(f"{label}\n" for label in labels).encode()
+    """Of all that decides an artifact's bytes and numbers: the packages, and the text of this program itself."""
+    sources = sorted(path for package in (models, export) for path in Path(package.__path__[0]).glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    return {"this program": f"sha256 {digest[:16]}", **{name: metadata.version(name) for name in TOOLS}}
 
 
 def describe_model(spec: ModelSpec, output: str) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from export.artifact import (
     LABELS_FILE,
@@ -17,21 +20,12 @@ from export.artifact import (
     load_manifest,
     save_manifest,
 )
-from export.calibrate import METHOD
-from export.describe import (
-    describe_artifact,
-    describe_model,
-    describe_preprocessing,
-    describe_weights,
-    format_labels,
-    tool_versions,
-)
 from export.precision import PRECISIONS, Limits, Precision
 from export.stages import Prepared, check_stage, convert_stage, onnx_stage, prepare_stage, tflite_stage, verify_stage
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel, run_folder
-from models.errors import DataError, ToolchainError
-from models.files import output_errors, replace_file, work_folder, write_file
+from models.errors import DataError, ToolchainError, WeightsError
+from models.files import output_errors, replace_file, sha256_file, work_folder, write_file
 from models.spec import ModelSpec
 from models.weights import RANDOM, obtain_weights
 from models.worker import Report, Task, run_in_worker, run_in_workers
@@ -62,6 +56,13 @@ class Exported:
     """Of everything in the folder, earlier files from the same weights and settings included."""
     passed: bool
     """Whether everything asked for this time was made and proven."""
+    removed: tuple[str, ...]
+    """Names of earlier files that are gone, because other weights, settings or programs made them."""
+
+
+def format_labels(labels: tuple[str, ...]) -> bytes:
+    """`labels.txt`: UTF-8, one class name per line, line number = class index from 0."""
+    return "".join(f"{label}\n" for label in labels).encode()
 
 
 def export_model(request: ExportRequest, report: Report) -> Exported:
@@ -91,28 +92,49 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
         _check_data(weights, prepared)
         spec = replace(request.spec, num_classes=len(prepared.labels))
         failures = _make_files(request, spec, weights, work, report)
+        _check_unchanged(weights)
+        _check_reference(weights, work)
         made = tuple(p for p in request.precisions if f"{p.format} {p.name}" not in failures)
         verdicts = _verify_files(made, spec, weights, work, report)
-        artifacts = tuple(describe_artifact(spec, p, v, work) for p, v in zip(made, verdicts, strict=True))
         labels = format_labels(prepared.labels)
-        manifest = Manifest(
-            model=describe_model(spec, request.output),
-            weights=describe_weights(weights, prepared, work),
-            preprocessing=describe_preprocessing(spec),
-            labels={"file": LABELS_FILE, "count": len(prepared.labels), "sha256": hashlib.sha256(labels).hexdigest()},
-            calibration={
-                "images": request.calibration_images,
-                "seed": request.seed,
-                "split": "train",
-                "sha256": prepared.calibration_sha256,
-                "method": METHOD,
-            },
-            tools=tool_versions(),
-            artifacts=artifacts,
-            failures=failures,
-        )
-        published = _publish(folder, manifest, made, labels, work)
-    return Exported(folder=folder, manifest=published, passed=manifest.passed)
+        manifest = _describe(request, spec, weights, prepared, dict(zip(made, verdicts, strict=True)), failures, work)
+        published, removed = _publish(folder, manifest, made, labels, work)
+    return Exported(folder=folder, manifest=published, passed=manifest.passed, removed=removed)
+
+
+def _describe(
+    request: ExportRequest,
+    spec: ModelSpec,
+    weights: TrainedModel,
+    prepared: Prepared,
+    verdicts: Mapping[Precision, Verification | ToolchainError],
+    failures: Mapping[str, str],
+    work: WorkFiles,
+) -> Manifest:
+    # Here, because it imports onnx and LiteRT: 50 MB that need not lie beside TensorFlow.
+    from export import describe
+    from export.calibrate import METHOD
+
+    return Manifest(
+        model=describe.describe_model(spec, request.output),
+        weights=describe.describe_weights(weights, prepared, work),
+        preprocessing=describe.describe_preprocessing(spec),
+        labels={
+            "file": LABELS_FILE,
+            "count": len(prepared.labels),
+            "sha256": hashlib.sha256(format_labels(prepared.labels)).hexdigest(),
+        },
+        calibration={
+            "images": request.calibration_images,
+            "seed": request.seed,
+            "split": "train",
+            "sha256": prepared.calibration_sha256,
+            "method": METHOD,
+        },
+        tools=describe.tool_versions(),
+        artifacts=tuple(describe.describe_artifact(spec, p, verdict, work) for p, verdict in verdicts.items()),
+        failures=failures,
+    )
 
 
 def _check_data(weights: TrainedModel, prepared: Prepared) -> None:
@@ -122,6 +144,24 @@ def _check_data(weights: TrainedModel, prepared: Prepared) -> None:
         raise DataError(
             f"{weights.path} was trained on another edition of the data set (sha256 {trained_on[:12]}…, now "
             f"{prepared.dataset_sha256[:12]}…); train again with `make train MODEL={weights.model}`"
+        )
+
+
+def _check_unchanged(weights: TrainedModel) -> None:
+    """Refuses to vouch for a checkpoint that a training wrote over while it was being read."""
+    if sha256_file(weights.path) != weights.sha256:
+        raise WeightsError(
+            f"checkpoint {weights.path} changed while it was read; copy it to a quiet place and export that"
+        )
+
+
+def _check_reference(weights: TrainedModel, work: WorkFiles) -> None:
+    """Refuses a checkpoint that cannot tell two pictures apart: agreement with it would prove nothing."""
+    named = np.unique(np.load(work.reference).argmax(axis=1))
+    if len(named) == 1 and weights.source != RANDOM:
+        raise WeightsError(
+            f"checkpoint {weights.source} names class {named[0]} for every test image: it is untrained or damaged; "
+            "train it, or use --weights random for latency work"
         )
 
 
@@ -153,9 +193,15 @@ def _limits(precision: Precision, weights: TrainedModel) -> Limits:
         limits,
         min_top1_agreement=None,
         max_top1_drop=None,
-        max_builtin_error=None if limits.max_builtin_error is None else 3 * limits.max_builtin_error,
-        reason=f"Random weights have no accuracy to lose; kernels may differ three times as much. {limits.reason}",
+        max_abs_error=_thrice(limits.max_abs_error),
+        max_mean_error=_thrice(limits.max_mean_error),
+        max_builtin_error=_thrice(limits.max_builtin_error),
+        reason=f"Random weights have no accuracy to lose; numbers may differ three times as much. {limits.reason}",
     )
+
+
+def _thrice(limit: float | None) -> float | None:
+    return None if limit is None else 3 * limit
 
 
 def _verify_files(
@@ -166,11 +212,18 @@ def _verify_files(
     return run_in_workers(tasks, at_once=max(1, min(os.cpu_count() or 1, 4)), report=report)
 
 
-def _publish(folder: Path, manifest: Manifest, made: tuple[Precision, ...], labels: bytes, work: WorkFiles) -> Manifest:
-    """Moves the made files to their final names and writes the manifest that lists all that now stands there."""
+def _publish(
+    folder: Path, manifest: Manifest, made: tuple[Precision, ...], labels: bytes, work: WorkFiles
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Moves the made files to their final names and writes the manifest that lists all that now stands there.
+
+    Returns that manifest, and the names of earlier files that had to go.
+    """
     name = manifest.model["name"]
     before = load_manifest(folder)
     kept = before.of_same_origin(manifest) if before else ()
+    complete = manifest.with_artifacts(kept)
+    staying, removed = {artifact.file for artifact in kept}, []
     with output_errors(folder):
         # From here to the end there is no manifest, so that none can lie, wherever this is interrupted.
         (folder / MANIFEST_FILE).unlink(missing_ok=True)
@@ -178,9 +231,9 @@ def _publish(folder: Path, manifest: Manifest, made: tuple[Precision, ...], labe
             final = artifact_path(folder, name, precision)
             if precision in made:
                 replace_file(work.made(precision), final)
-            elif final.name not in {artifact.file for artifact in kept}:
-                final.unlink(missing_ok=True)
+            elif final.name not in staying and final.exists():
+                final.unlink()
+                removed.append(final.name)
     write_file(folder / LABELS_FILE, labels)
-    complete = manifest.with_artifacts(kept)
     save_manifest(folder, complete)
-    return complete
+    return complete, tuple(removed)

@@ -20,7 +20,7 @@ from export.work import WorkFiles, save_array
 from models.blocks import plan_layers
 from models.build import fold_batch_norm
 from models.errors import ConversionError
-from models.load import load_checkpoint
+from models.load import check_function, into_network, read_checkpoint
 from models.spec import ModelSpec
 from models.train import predict_logits
 from models.worker import Progress, Report
@@ -55,6 +55,7 @@ def to_tflite(model: keras.Model, spec: ModelSpec, output: str) -> bytes:
 
     # Frozen first: otherwise the weights become variables that only some runtimes initialise.
     frozen = convert_variables_to_constants_v2(serve.get_concrete_function())
+    _give_back_memory()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     try:
         converted = read_model(converter.convert())
@@ -138,7 +139,8 @@ def convert_float(report: Report, spec: ModelSpec, checkpoint: Path, output: str
     """
     steps = 3 if onnx else 2
     report(Progress(stage=FLOAT_STAGE, done=0, total=steps, detail="checkpoint"))
-    model = load_checkpoint(checkpoint, spec)
+    given = read_checkpoint(checkpoint)
+    model = into_network(checkpoint, given, spec)
     report(Progress(stage=FLOAT_STAGE, done=1, total=steps, detail="TFLite"))
     work.float_tflite.write_bytes(to_tflite(fold_batch_norm(model, spec), spec, output))
     _give_back_memory()
@@ -147,6 +149,8 @@ def convert_float(report: Report, spec: ModelSpec, checkpoint: Path, output: str
         work.float_onnx.write_bytes(to_onnx(work.float_tflite, spec.name))
         _give_back_memory()
     report(Progress(stage=FLOAT_STAGE, done=steps, total=steps))
+    # Not before the converters, whose peak of memory it would raise.
+    check_function(checkpoint, spec, given, model)
     pixels = np.load(work.test_pixels, mmap_mode="r")
     logits = predict_logits(model, pixels, spec.preprocessing, report, REFERENCE_STAGE)
     save_array(work.reference, tf.nn.softmax(logits.astype(np.float64)).numpy().astype(np.float32))

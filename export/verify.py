@@ -167,6 +167,7 @@ def verify_artifact(
         Check(name="contents", value=None, limit=None, passed=not faults, detail="; ".join(faults)),
         Check(name="finite", value=None, limit=None, passed=bool(np.isfinite(probabilities).all()), detail=""),
         _at_most("max_abs_error", error, limits.max_abs_error),
+        _at_most("mean_error", _mean(probabilities - reference), limits.max_mean_error),
         _at_least("top1_agreement", agreement, limits.min_top1_agreement),
         _at_most("top1_drop", drop, limits.max_top1_drop),
         _at_most("builtin_error", builtin_error, limits.max_builtin_error if precision.format == "tflite" else None),
@@ -182,6 +183,11 @@ def verify_artifact(
         checks=tuple(check for check in checks if check is not None),
         reason=limits.reason,
     )
+
+
+def _mean(difference: NDArray[np.float64]) -> float | None:
+    mean = float(np.abs(difference).max(axis=1).mean())
+    return mean if math.isfinite(mean) else None
 
 
 def _largest(difference: NDArray[np.float64]) -> float | None:

@@ -85,10 +85,24 @@ def check_keras_file(path: Path) -> None:
     Raises:
         WeightsError: the file is missing or is not a whole `.keras` archive.
     """
-    if not path.is_file():
+    try:
+        exists, is_zip = path.is_file(), path.is_file() and zipfile.is_zipfile(path)
+    except OSError as error:
+        raise WeightsError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+    if not exists:
         raise WeightsError(f"checkpoint {path} does not exist; give the path of a .keras file, or auto, or random")
-    if not zipfile.is_zipfile(path):
+    if not path.stem.isprintable() or "\N{REPLACEMENT CHARACTER}" in path.stem:
+        raise WeightsError(
+            f"checkpoint {str(path)!r}: results go to a folder of its name, which is not printable; rename it"
+        )
+    if not is_zip:
         raise WeightsError(f"checkpoint {path} is damaged or not a .keras file (it is no zip archive); save it again")
+    with zipfile.ZipFile(path) as archive:
+        missing = sorted({"config.json", "model.weights.h5"} - set(archive.namelist()))
+    if missing:
+        raise WeightsError(
+            f"checkpoint {path} is no .keras file: {' and '.join(missing)} missing in it; save it with Keras 3"
+        )
 
 
 def _trained(folder: Path, record: dict[str, Any], digest: str) -> TrainedModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -42,6 +43,12 @@ def one_line(text: str) -> str:
 
 def run(main: Callable[[], int]) -> NoReturn:
     """Runs a command and exits with its code: 0 passed, 1 a check failed, 2 bad input, 130 interrupted."""
+    # A closed terminal or a cancelled job ends as Ctrl-C does: with the clean-up.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = main()
         sys.stdout.flush()
