@@ -166,6 +166,11 @@ def test_what_is_no_manifest_counts_as_none(tmp_path: Path, text: str) -> None:
     assert load_manifest(tmp_path) is None
 
 
+def test_artifacts_of_a_precision_that_is_no_more_are_left_out(tmp_path: Path) -> None:
+    save_manifest(tmp_path, manifest(replace(artifact(tmp_path, ROWS[0]), precision="int4")))
+    assert load_manifest(tmp_path) == manifest()
+
+
 def test_a_folder_without_manifest_has_none(tmp_path: Path) -> None:
     assert load_manifest(tmp_path) is None
 
@@ -189,10 +194,29 @@ def test_artifacts_of_the_same_origin_are_those_not_made_anew(tmp_path: Path) ->
     assert before.of_same_origin(now) == (old,)
 
 
-@pytest.mark.parametrize("part", ["model", "weights", "preprocessing", "labels", "calibration", "tools"])
+@pytest.mark.parametrize("part", ["model", "weights", "preprocessing", "labels", "tools"])
 def test_artifacts_of_another_origin_are_stale(tmp_path: Path, part: str) -> None:
     before = manifest(artifact(tmp_path, ROWS[0]))
     assert before.of_same_origin(manifest(**{part: {"other": "value"}})) == ()
+
+
+def test_another_calibration_makes_the_calibrated_artifacts_stale_and_no_others(tmp_path: Path) -> None:
+    before = manifest(*(artifact(tmp_path, row) for row in ROWS))
+    kept = before.of_same_origin(manifest(calibration={"images": 16}))
+    assert [(a.format, a.precision) for a in kept] == [(r.format, r.name) for r in ROWS if not r.calibrated]
+
+
+def test_artifacts_that_failed_or_cannot_be_made_any_more_are_not_kept(tmp_path: Path) -> None:
+    good, refused, bad = (artifact(tmp_path, row) for row in ROWS[:3])
+    before = manifest(good, refused, replace(bad, verification=verdict(passed=False)))
+    now = manifest(failures={f"{refused.format} {refused.precision}": "no"})
+    assert before.of_same_origin(now) == (good,)
+
+
+def test_another_calibration_makes_only_calibrated_files_stale(tmp_path: Path) -> None:
+    made = [artifact(tmp_path, row) for row in ROWS]
+    kept = manifest(*made).of_same_origin(manifest(calibration={"other": "value"}))
+    assert [(a.format, a.precision) for a in kept] == [(r.format, r.name) for r in ROWS if not r.calibrated]
 
 
 def test_merged_artifacts_stand_in_the_order_of_the_table(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 import export.pipeline
@@ -18,7 +19,15 @@ from export.pipeline import Exported, ExportRequest, export_model
 from export.precision import PRECISIONS, Limits, Precision, select_precisions
 from export.stages import check_stage, convert_stage, onnx_stage, prepare_stage, tflite_stage, verify_stage
 from models.checkpoint import run_folder
-from models.errors import ConversionError, DataError, OutputError, ToolchainError, VerificationError, WorkerError
+from models.errors import (
+    ConversionError,
+    DataError,
+    OutputError,
+    ToolchainError,
+    VerificationError,
+    WeightsError,
+    WorkerError,
+)
 from models.files import format_json, sha256_file, work_folder
 from models.worker import Task
 
@@ -208,12 +217,24 @@ def test_a_further_precision_joins_the_others(works: Works, build_dir: Path) -> 
     assert_true(exported.folder)
 
 
-@pytest.mark.parametrize("change", [{"calibration_images": 64}, {"seed": 5}, {"output": "logits"}])
-def test_files_of_other_settings_are_stale_and_go(works: Works, build_dir: Path, change: dict[str, Any]) -> None:
+def test_files_of_other_settings_are_stale_and_go_by_name(works: Works, build_dir: Path) -> None:
     run(works, build_dir)
-    part = run(works, build_dir, [INT8, NPU], **change)
+    part = run(works, build_dir, [INT8, NPU], output="logits")
     assert artifacts_in(part.folder) == {file_of(works, INT8), file_of(works, NPU)}
     assert [artifact.precision for artifact in part.manifest.artifacts] == ["int8", "int8_npu"]
+    assert set(part.removed) == {file_of(works, row) for row in DEFAULT} - artifacts_in(part.folder)
+    assert_true(part.folder)
+
+
+@pytest.mark.parametrize("change", [{"calibration_images": 64}, {"seed": 5}])
+def test_another_calibration_makes_the_calibrated_files_stale_alone(
+    works: Works, build_dir: Path, change: dict[str, Any]
+) -> None:
+    run(works, build_dir)
+    part = run(works, build_dir, [INT8], **change)
+    stale = [row for row in DEFAULT if row.calibrated and row != INT8]
+    assert set(part.removed) == {file_of(works, row) for row in stale}
+    assert artifacts_in(part.folder) == {file_of(works, row) for row in DEFAULT if row not in stale}
     assert_true(part.folder)
 
 
@@ -256,13 +277,19 @@ def test_a_file_whose_runtime_refuses_or_dies_is_named_failed_and_the_others_pas
     assert_true(exported.folder)
 
 
-def test_a_file_that_misses_its_limits_is_kept_but_never_called_passed(works: Works, build_dir: Path) -> None:
+def test_a_file_that_misses_its_limits_is_published_as_failed_and_not_kept_by_a_later_run(
+    works: Works, build_dir: Path
+) -> None:
     works.verdicts["onnx int8"] = FAILED
     exported = run(works, build_dir)
     assert not exported.passed
     assert [a.file for a in exported.manifest.artifacts if not a.passed] == [file_of(works, PRECISIONS["onnx", "int8"])]
-    # A later run of another precision does not whitewash it.
-    assert not run(works, build_dir, [INT8]).manifest.passed
+    bad = file_of(works, PRECISIONS["onnx", "int8"])
+    assert bad in artifacts_in(exported.folder)
+    later = run(works, build_dir, [INT8])
+    assert later.removed == (bad,)
+    assert bad not in artifacts_in(later.folder)
+    assert_true(later.folder)
 
 
 def test_a_precision_that_cannot_be_converted_is_named_and_its_old_file_goes(works: Works, build_dir: Path) -> None:
@@ -303,6 +330,41 @@ def test_weights_trained_on_another_edition_of_the_data_are_refused(works: Works
     assert_true(folder)
 
 
+def test_a_checkpoint_that_names_one_class_for_everything_is_refused(
+    works: Works, build_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = works.run_in_worker
+
+    def blind(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        result = real(function, *args, **options)
+        if function is convert_stage:
+            np.save(args[-1].reference, np.tile(np.eye(10, dtype=np.float32)[3], (359, 1)))
+        return result
+
+    monkeypatch.setattr(export.pipeline, "run_in_worker", blind)
+    with pytest.raises(WeightsError, match="checkpoint digits names class 3 for every test image: it is untrained or"):
+        run(works, build_dir)
+    assert not (folder_of(works, build_dir) / "manifest.json").exists()
+
+
+def test_a_checkpoint_that_changes_while_it_is_read_is_refused(
+    works: Works, build_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = tmp_path / "mine.keras"
+    shutil.copy(works.network.weights.path, checkpoint)
+    real = works.run_in_worker
+
+    def writing(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        if function is convert_stage:
+            with checkpoint.open("ab") as file:
+                file.write(b"next epoch")
+        return real(function, *args, **options)
+
+    monkeypatch.setattr(export.pipeline, "run_in_worker", writing)
+    with pytest.raises(WeightsError, match=r"mine\.keras changed while it was read; copy it to a quiet place"):
+        run(works, build_dir, weights=str(checkpoint))
+
+
 def test_calibration_images_that_are_not_there_leave_no_trace(works: Works, build_dir: Path) -> None:
     for count in (0, -1, 100_000):
         with pytest.raises(DataError, match=f"cannot take {count} calibration images from a split of 1258; ask for 1 "):
@@ -336,7 +398,9 @@ def test_trained_weights_keep_the_limits_of_the_table_and_random_ones_are_not_ju
     for row in DEFAULT:
         limits = works.limits[f"{row.format} {row.name}"]
         assert (limits.min_top1_agreement, limits.max_top1_drop) == (None, None)
-        assert limits.max_abs_error == row.limits.max_abs_error
+        for bound in ("max_abs_error", "max_mean_error", "max_builtin_error"):
+            table, own = getattr(row.limits, bound), getattr(limits, bound)
+            assert own == (None if table is None else pytest.approx(3 * table))
         assert limits.reason.startswith("Random weights have no accuracy to lose")
 
 

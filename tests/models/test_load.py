@@ -145,3 +145,19 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path: Path, tiny: Model
     assert str(raised.value) == (
         f"checkpoint {path} cannot be loaded: it holds a Lambda layer, which is code from outside and is not run"
     )
+
+
+def test_a_network_of_the_same_shapes_that_computes_something_else_is_refused(tmp_path: Path) -> None:
+    spec = replace(MODELS["mobilenet_v1_0.25_128"], num_classes=10)
+    keras.utils.set_random_seed(0)
+    model = build(spec)
+    other = keras.Sequential([keras.Input((128, 128, 3)), keras.layers.Rescaling(-1.0), model])
+    other.save(tmp_path / "inverted.keras")
+    with pytest.raises(WeightsError, match="has the shapes of .* but computes another function"):
+        load_checkpoint(tmp_path / "inverted.keras", spec)
+
+
+def test_a_checkpoint_for_another_picture_size_is_refused(tmp_path: Path) -> None:
+    build(replace(MODELS["mobilenet_v1_0.25_128"], num_classes=10)).save(tmp_path / "small.keras")
+    with pytest.raises(WeightsError, match=r"takes pictures of \(128, 128, 3\), mobilenet_v1_0\.25 of \(224, 224, 3\)"):
+        load_checkpoint(tmp_path / "small.keras", replace(MODELS["mobilenet_v1_0.25"], num_classes=10))
