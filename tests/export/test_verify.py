@@ -258,9 +258,13 @@ def test_a_float_file_called_int8_fails_although_it_is_more_accurate(trained: "N
 @pytest.mark.parametrize(
     ("limit", "value"),
     [
-        ("max_abs_error", 1e-9), ("max_mean_error", 1e-10), ("min_top1_agreement", 1.1), ("max_top1_drop", -0.5), ("max_builtin_error", -1e-9),
+        ("max_abs_error", 1e-9),
+        ("max_mean_error", 1e-10),
+        ("min_top1_agreement", 1.1),
+        ("max_top1_drop", -0.5),
+        ("max_builtin_error", -1e-9),
     ],
-)  # fmt: skip
+)
 def test_every_limit_is_enforced_and_none_is_not(limit: str, value: float, trained: "Network", work: WorkFiles) -> None:
     none = dict.fromkeys(field.name for field in fields(Limits) if field.name != "reason")
     content = trained.work.made(FLOAT32).read_bytes()

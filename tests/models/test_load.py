@@ -153,7 +153,7 @@ def test_a_network_of_the_same_shapes_that_computes_something_else_is_refused(tm
     model = build(spec)
     other = keras.Sequential([keras.Input((128, 128, 3)), keras.layers.Rescaling(-1.0), model])
     other.save(tmp_path / "inverted.keras")
-    with pytest.raises(WeightsError, match="has the shapes of .* but computes another function"):
+    with pytest.raises(WeightsError, match=r"has the shapes of .* but computes another function"):
         load_checkpoint(tmp_path / "inverted.keras", spec)
 
 
