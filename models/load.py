@@ -95,7 +95,7 @@ def check_function(path: Path, spec: ModelSpec, given: keras.Model, model: keras
     noise = np.random.default_rng(0).uniform(-1, 1, (2, side, side, 3)).astype(np.float32)
     theirs, ours = (np.asarray(network(noise, training=False)) for network in (given, model))
     difference = float(np.abs(theirs - ours).max())
-    if not difference <= 1e-3 * max(1.0, float(np.abs(ours).max())):
+    if not difference <= 1e-3 * float(np.abs(ours).max()) + 1e-7:
         raise WeightsError(
             f"checkpoint {path} has the shapes of {spec.name} but computes another function (outputs differ by "
             f"{difference:.3g}): it must take pictures normalised as the model's and give logits"

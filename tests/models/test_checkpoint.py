@@ -156,4 +156,8 @@ def test_a_checkpoint_by_path_must_be_there_and_be_an_archive(tmp_path: Path) ->
         check_keras_file(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
+    with pytest.raises(WeightsError, match=r"is no \.keras file: model\.weights\.h5 missing in it"):
+        check_keras_file(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("model.weights.h5", "")
     check_keras_file(path)

@@ -245,6 +245,7 @@ def test_a_path_is_taken_as_it_is(tmp_path: Path, made: list[tuple[str, str, Tra
     path = tmp_path / "my net_1.4.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", "")
     weights = obtain(tmp_path / "build", str(path))
     assert weights == TrainedModel(
         model=SPEC.name,
@@ -265,6 +266,7 @@ def test_a_path_whose_results_would_go_into_the_folder_of_other_weights_is_refus
     path = tmp_path / f"{stem}.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", "")
     message = rf"{stem}\.keras would go where those of --weights {stem} go; rename the file$"
     with pytest.raises(WeightsError, match=message):
         obtain(tmp_path / "build", str(path))
