@@ -128,6 +128,7 @@ def test_the_same_inputs_give_the_same_bytes_and_json_stands_alone_on_standard_o
     assert again == first
 
 
+@pytest.mark.slow
 def test_a_further_export_of_one_precision_keeps_the_other_files(
     full: "Exported", published: Path, trained: "Network", cli: "Cli"
 ) -> None:
@@ -155,6 +156,7 @@ def test_other_calibration_images_make_the_old_files_stale(published: Path, trai
     assert_true(published)
 
 
+@pytest.mark.slow
 def test_random_weights_are_exported_and_pass_with_logits_too(cli: "Cli", tmp_path: Path) -> None:
     run = cli(
         "--model", "mobilenet_v2_0.35_96", "--weights", "random", "--seed", "3", "--output", "logits", "--format",

@@ -162,10 +162,9 @@ def test_int8_loses_at_most_six_tenths_of_a_point_over_all_pictures(trained: "Ne
     floats = load(trained.work.made(FLOAT32).read_bytes())(normalise(pixels, trained.spec.preprocessing))
     float_top1 = np.mean(floats.argmax(axis=1) == data.classes)
     assert float_top1 > 0.95
-    for row in (INT8, NPU):
-        fed = stored_input(pixels, trained, row, None)
-        top1 = np.mean(load(trained.work.made(row).read_bytes())(fed).argmax(axis=1) == data.classes)
-        assert float_top1 - top1 <= 0.006
+    # int8_npu gives the same answers; a test above holds it to that.
+    top1 = np.mean(load(trained.work.made(INT8).read_bytes())(pixels).argmax(axis=1) == data.classes)
+    assert float_top1 - top1 <= 0.006
 
 
 @CALIBRATED

@@ -123,6 +123,8 @@ if __name__ == "__main__":
 """
 
 MOMENTS = ["test-pixels.npy", "float.tflite", "reference.npy", "made-float32.tflite", "made-int8.onnx"]
+QUICK = [(signal.SIGINT, "float.tflite"), (signal.SIGKILL, "test-pixels.npy")]
+SLOW = pytest.mark.slow
 SMALL = ("--precision", "float32,int8", "--calibration-images", "32")
 
 
@@ -149,9 +151,13 @@ def wait_for(condition: Callable[[], Any], seconds: float) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for left processes in /proc")
 @pytest.mark.parametrize(
-    "moment", [pytest.param(m, marks=() if m == "float.tflite" else pytest.mark.slow) for m in MOMENTS]
+    ("number", "moment"),
+    [
+        pytest.param(number, moment, id=f"{number.name}-{moment}", marks=() if (number, moment) in QUICK else SLOW)
+        for number in (signal.SIGINT, signal.SIGKILL)
+        for moment in MOMENTS
+    ],
 )
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
 def test_an_end_at_any_moment_leaves_no_half_file_no_lie_and_no_process(
     number: signal.Signals, moment: str, published: Path, trained: "Network", cli: "Cli"
 ) -> None:
