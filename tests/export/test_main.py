@@ -75,6 +75,84 @@ def assert_true(folder: Path) -> None:
         assert sha256_file(folder / "labels.txt") == manifest["labels"]["sha256"]
 
 
+# The help, and what it refuses: first, because another process trains the network for the rest meanwhile
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"]], ids=" ".join)
+def test_help_comes_at_once_and_without_the_heavy_libraries(words: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "export", *words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert "usage: python -m export" in run.stdout
+    assert "exit codes: 0 all passed" in " ".join(run.stdout.split())
+    assert min(times) < 0.5
+    spy = (
+        "import runpy, sys\n"
+        f"sys.argv = ['export', *{words!r}]\n"
+        "try:\n    runpy.run_module('export', run_name='__main__')\n"
+        "except SystemExit:\n    pass\n"
+        f"print('imported:', sorted({HEAVY!r} & set(sys.modules)))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", spy], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "imported: []"
+
+
+def test_the_help_of_run_names_every_precision_and_every_option(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "export", "run", "--help"]
+    text = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}, capture_output=True,
+        text=True, check=True,
+    ).stdout  # fmt: skip
+    assert {row.name for row in PRECISIONS.values()} <= set(re.findall(r"\w+", text))
+    options = "--model --weights --dataset --precision --format --calibration-images --seed --output --build-dir --json"
+    assert set(options.split()) <= set(re.findall(r"--[\w-]+", text))
+
+
+WRONG = [
+    (["--model", "mobilenet_v2_1.5"], "unknown model 'mobilenet_v2_1.5'; did you mean mobilenet_v2_1."),
+    (["--model", "mobilenet_v2_1.5"], "mobilenet_v2 has widths 0.35, 0.5, 0.75, 1.0, 1.3, 1.4"),
+    (["--model", "mobilenet_v1_1.0_96"], "mobilenet_v1 has widths 0.25, 0.5, 0.75, 1.0 and resolutions 128, 160,"),
+    (["--model", "resnet50"], "unknown model 'resnet50'"),
+    (["--model", "mobilenet_v2_1.4", "--precision", "int4"], "unknown precision 'int4'; did you mean int8"),
+    (["--model", "mobilenet_v2_1.4", "--format", "onnx", "--precision", "int8_npu"], "unknown precision 'int8_npu'"),
+    (["--model", "mobilenet_v2_1.4", "--format", "coreml"], "unknown format 'coreml'; known: onnx, tflite"),
+    (["--model", "mobilenet_v2_1.4", "--dataset", "imagenet"], "unknown data set 'imagenet'; known: digits"),
+    (["--model", "mobilenet_v2_1.4", "--weights", "missing.keras"], "checkpoint missing.keras does not exist; give"),
+    (["--model", "mobilenet_v2_1.4", "--weights", "."], "does not exist; give the path of a .keras file"),
+    (["--model", "mobilenet_v2_1.4", "--output", "classes"], "argument --output: invalid choice: 'classes'"),
+    (["--model", "mobilenet_v2_1.4", "--calibration-images", "many"], "invalid int value: 'many'"),
+    (["--model", "mobilenet_v2_1.4", "--calibration-images", "0"], "cannot take 0 calibration images"),
+    (["--model", "mobilenet_v2_1.4", "--calibration-images", "-1"], "cannot take -1 calibration images"),
+    (["--model", "mobilenet_v2_1.4", "--calibration-images", "99999"], "cannot take 99999 calibration images"),
+    (["--model", "mobilenet_v2_1.4", "--seed", "-1"], "argument --seed: -1 is outside 0..4294967295"),
+    (["--model", "mobilenet_v2_1.4", "--weights", "random", "--calibration-images", "0"], "cannot take 0 calibration"),
+    ([], "the following arguments are required: --model"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG, ids=lambda value: " ".join(value)[:60] if value else "nothing")
+def test_a_wrong_wish_is_one_clear_line_and_leaves_nothing(
+    words: list[str], message: str, cli: "Cli", tmp_path: Path
+) -> None:
+    assert message in error_line(cli(*words))
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("option", ["--model", "--precision", "--format", "--dataset", "--weights"])
+def test_a_hostile_name_is_only_a_name(option: str, name: str, cli: "Cli", tmp_path: Path) -> None:
+    if not name.strip() and option in ("--precision", "--format"):
+        pytest.skip("an empty list means: not given")
+    words = [option, name] if option == "--model" else ["--model", "mobilenet_v1_0.25_128", option, name]
+    line = error_line(cli(*words))
+    assert len(line) < 400
+    assert tree(tmp_path) == {}
+
+
 # What it makes and says
 
 
@@ -191,48 +269,7 @@ def test_a_checkpoint_at_any_path_is_exported(cli: "Cli", trained: "Network", tm
     assert_true(folder)
 
 
-# What it refuses
-
-
-WRONG = [
-    (["--model", "mobilenet_v2_1.5"], "unknown model 'mobilenet_v2_1.5'; did you mean mobilenet_v2_1."),
-    (["--model", "mobilenet_v2_1.5"], "mobilenet_v2 has widths 0.35, 0.5, 0.75, 1.0, 1.3, 1.4"),
-    (["--model", "mobilenet_v1_1.0_96"], "mobilenet_v1 has widths 0.25, 0.5, 0.75, 1.0 and resolutions 128, 160,"),
-    (["--model", "resnet50"], "unknown model 'resnet50'"),
-    (["--model", "mobilenet_v2_1.4", "--precision", "int4"], "unknown precision 'int4'; did you mean int8"),
-    (["--model", "mobilenet_v2_1.4", "--format", "onnx", "--precision", "int8_npu"], "unknown precision 'int8_npu'"),
-    (["--model", "mobilenet_v2_1.4", "--format", "coreml"], "unknown format 'coreml'; known: onnx, tflite"),
-    (["--model", "mobilenet_v2_1.4", "--dataset", "imagenet"], "unknown data set 'imagenet'; known: digits"),
-    (["--model", "mobilenet_v2_1.4", "--weights", "missing.keras"], "checkpoint missing.keras does not exist; give"),
-    (["--model", "mobilenet_v2_1.4", "--weights", "."], "does not exist; give the path of a .keras file"),
-    (["--model", "mobilenet_v2_1.4", "--output", "classes"], "argument --output: invalid choice: 'classes'"),
-    (["--model", "mobilenet_v2_1.4", "--calibration-images", "many"], "invalid int value: 'many'"),
-    (["--model", "mobilenet_v2_1.4", "--calibration-images", "0"], "cannot take 0 calibration images"),
-    (["--model", "mobilenet_v2_1.4", "--calibration-images", "-1"], "cannot take -1 calibration images"),
-    (["--model", "mobilenet_v2_1.4", "--calibration-images", "99999"], "cannot take 99999 calibration images"),
-    (["--model", "mobilenet_v2_1.4", "--seed", "-1"], "argument --seed: -1 is outside 0..4294967295"),
-    (["--model", "mobilenet_v2_1.4", "--weights", "random", "--calibration-images", "0"], "cannot take 0 calibration"),
-    ([], "the following arguments are required: --model"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("words", "message"), WRONG, ids=lambda value: " ".join(value)[:60] if value else "nothing")
-def test_a_wrong_wish_is_one_clear_line_and_leaves_nothing(
-    words: list[str], message: str, cli: "Cli", tmp_path: Path
-) -> None:
-    assert message in error_line(cli(*words))
-    assert tree(tmp_path) == {}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("option", ["--model", "--precision", "--format", "--dataset", "--weights"])
-def test_a_hostile_name_is_only_a_name(option: str, name: str, cli: "Cli", tmp_path: Path) -> None:
-    if not name.strip() and option in ("--precision", "--format"):
-        pytest.skip("an empty list means: not given")
-    words = [option, name] if option == "--model" else ["--model", "mobilenet_v1_0.25_128", option, name]
-    line = error_line(cli(*words))
-    assert len(line) < 400
-    assert tree(tmp_path) == {}
+# Checkpoints it refuses
 
 
 def truncated(trained: "Network", path: Path) -> None:
@@ -364,40 +401,3 @@ def test_a_file_where_a_folder_should_be_is_one_line(file: str, trained: "Networ
     run = cli("--model", trained.spec.name, "--weights", str(trained.weights.path))
     assert "a file stands where a folder should be; choose another place with --build-dir" in error_line(run)
     assert (tmp_path / file).read_text() == "mine"
-
-
-# The help
-
-
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"]], ids=" ".join)
-def test_help_comes_at_once_and_without_the_heavy_libraries(words: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "export", *words]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - start)
-    assert "usage: python -m export" in run.stdout
-    assert "exit codes: 0 all passed" in " ".join(run.stdout.split())
-    assert min(times) < 0.5
-    spy = (
-        "import runpy, sys\n"
-        f"sys.argv = ['export', *{words!r}]\n"
-        "try:\n    runpy.run_module('export', run_name='__main__')\n"
-        "except SystemExit:\n    pass\n"
-        f"print('imported:', sorted({HEAVY!r} & set(sys.modules)))\n"
-    )
-    run = subprocess.run([sys.executable, "-c", spy], env=environment, capture_output=True, text=True, check=True)
-    assert run.stdout.splitlines()[-1] == "imported: []"
-
-
-def test_the_help_of_run_names_every_precision_and_every_option(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "export", "run", "--help"]
-    text = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}, capture_output=True,
-        text=True, check=True,
-    ).stdout  # fmt: skip
-    assert {row.name for row in PRECISIONS.values()} <= set(re.findall(r"\w+", text))
-    options = "--model --weights --dataset --precision --format --calibration-images --seed --output --build-dir --json"
-    assert set(options.split()) <= set(re.findall(r"--[\w-]+", text))
