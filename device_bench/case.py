@@ -9,8 +9,8 @@ from typing import Any, Literal
 Delegate = Literal["cpu", "gpu"]
 """cpu: XNNPACK where the runner has it; what really ran is in the run's `Delegation`."""
 
-Pass = Literal["latency", "memory", "profile"]
-"""Each kind of look perturbs the others, so each has processes of its own."""
+Pass = Literal["latency", "memory", "profile", "sustained"]
+"""Each kind of look perturbs the others, so each has processes of its own; sustained is latency over minutes."""
 
 RunnerName = Literal["classic", "litert", "litert_python", "interpreter", "onnxruntime"]
 

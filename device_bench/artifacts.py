@@ -1,0 +1,155 @@
+"""The files to be measured, taken from an export's manifest, and the pictures that check them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_bench.case import Model
+from export.artifact import Artifact, Manifest, load_manifest
+from export.precision import Precision
+from models.checkpoint import run_folder
+from models.data import Pixels
+from models.errors import DataError, UsageError
+from models.files import sha256_file
+from models.spec import ModelSpec
+from models.weights import AUTO, RANDOM
+from models.worker import Report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """One export's proven files."""
+
+    folder: Path
+    manifest: Manifest
+    artifacts: tuple[Artifact, ...]
+    """Those asked for."""
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """As cases name them."""
+        return tuple(_model(artifact) for artifact in self.artifacts)
+
+    def artifact(self, file: str) -> Artifact:
+        """The artifact of that file name."""
+        return next(artifact for artifact in self.artifacts if artifact.file == file)
+
+    def description(self) -> dict[str, Any]:
+        """What a benchmark's record says of them."""
+        return {
+            "name": self.manifest.model["name"],
+            "resolution_px": self.manifest.model["resolution_px"],
+            "weights": self.manifest.weights["source"],
+            "weights_sha256": self.manifest.weights["sha256"],
+            "tools": dict(self.manifest.tools),
+        }
+
+
+def exported_folder(build_dir: Path, model: str, weights: str, dataset: str) -> Path:
+    """Where the export of a choice of weights lies."""
+    source = dataset if weights == AUTO else RANDOM if weights == RANDOM else Path(weights).stem
+    return run_folder(build_dir, model, source)
+
+
+def find_exported(folder: Path, weights: str, precisions: Sequence[Precision]) -> Exported | None:
+    """The proven files of those precisions; None if any of them has to be exported first.
+
+    Raises:
+        UsageError: a file was exported and failed its checks: it would be measured for nothing.
+    """
+    manifest = load_manifest(folder)
+    if manifest is None:
+        return None
+    if weights not in (AUTO, RANDOM) and (
+        not Path(weights).is_file() or sha256_file(Path(weights)) != manifest.weights["sha256"]
+    ):
+        return None
+    rows = {(artifact.format, artifact.precision): artifact for artifact in manifest.artifacts}
+    found = [rows.get((precision.format, precision.name)) for precision in precisions]
+    for artifact in found:
+        if artifact is not None and not artifact.passed:
+            raise UsageError(
+                f"{folder / artifact.file} failed its checks when it was exported; see `make export "
+                f"MODEL={manifest.model['name']}`, or leave it out with PRECISION"
+            )
+    artifacts = tuple(artifact for artifact in found if artifact is not None)
+    return Exported(folder=folder, manifest=manifest, artifacts=artifacts) if len(artifacts) == len(found) else None
+
+
+def export_first(
+    spec: ModelSpec, weights: str, dataset: str, precisions: tuple[Precision, ...], build_dir: Path, report: Report
+) -> Exported:
+    """Exports the files of those precisions now, as `make export` does.
+
+    Raises:
+        ToolchainError: the export failed.
+        UsageError: a file failed its checks.
+    """
+    from export.pipeline import ExportRequest, export_model
+
+    request = ExportRequest(
+        spec=spec,
+        dataset=dataset,
+        weights=weights,
+        precisions=precisions,
+        calibration_images=128,
+        seed=0,
+        output="probabilities",
+        build_dir=build_dir,
+    )
+    folder = export_model(request, report).folder
+    exported = find_exported(folder, weights, precisions)
+    if exported is None:
+        raise UsageError(f"the export into {folder} is not complete; see what `make export MODEL={spec.name}` says")
+    return exported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pictures:
+    """Labelled test pictures as raw network input."""
+
+    pixels: Pixels
+    """uint8 `[N, H, W, 3]`."""
+    classes: NDArray[np.int64]
+    """`[N]`."""
+
+    def first(self, count: int) -> Pictures:
+        """The first of them."""
+        return Pictures(pixels=self.pixels[:count], classes=self.classes[:count])
+
+
+def test_pictures(exported: Exported, spec: ModelSpec, count: int) -> Pictures:
+    """Pictures of the held-out test split, in the order of a fixed shuffle: any number from the start is a fair sample.
+
+    Raises:
+        DataError: the split has fewer.
+    """
+    from models.data import load_dataset, preprocess
+
+    data = load_dataset(exported.manifest.weights["dataset"])
+    test = np.random.default_rng(0).permutation(data.splits["test"])
+    if count > len(test):
+        raise DataError(f"{count} test images asked for, {data.name} has {len(test)}; ask for at most that")
+    chosen = test[:count]
+    pixels = preprocess(tuple(data.images[i] for i in chosen), spec.preprocessing, spec.resolution_px)
+    return Pictures(pixels=pixels, classes=data.classes[chosen])
+
+
+def _model(artifact: Artifact) -> Model:
+    return Model(
+        file=artifact.file,
+        format=artifact.format,
+        precision=artifact.precision,
+        sha256=artifact.sha256,
+        size_bytes=artifact.size_bytes,
+        input_name=artifact.input.name,
+        input_dtype=artifact.input.dtype,
+        input_shape=artifact.input.shape,
+        output_dtype=artifact.output.dtype,
+    )

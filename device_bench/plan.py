@@ -1,0 +1,101 @@
+"""What will be measured in which order: known and printable before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from device_bench.case import Case, Pass, RunSettings
+from device_bench.runner import Runner
+
+REPEATS = 5
+"""Processes per case. The range of five contains the median of all with 94 % (1 - 2 * 0.5^5); fewer prove nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One process."""
+
+    case: str
+    kind: Pass
+    round: int
+    """From 0."""
+
+    @property
+    def name(self) -> str:
+        """Unique in a plan, fit for a folder."""
+        return f"{self.case}/{self.kind}-{self.round}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Cases and settings; from them follows everything that runs."""
+
+    cases: tuple[Case, ...]
+    skipped: tuple[tuple[str, str], ...]
+    """Cases that were asked for and cannot be, by name, with the reason."""
+    settings: RunSettings
+    repeats: int
+    memory: bool
+    profile: bool
+    check_images: int
+    """For the comparison of the outputs with the desktop's; 0 for none."""
+    accuracy_images: int
+    sustained_min: float
+    seed: int
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides what is measured: a run resumes only one of the same digest."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def jobs(self) -> tuple[Job, ...]:
+        """All processes, latency first and in rounds of random order, so that drift meets every case alike."""
+        order = random.Random(self.seed)  # noqa: S311 - an order, no secret
+        jobs: list[Job] = []
+        for turn in range(self.repeats):
+            names = [case.name for case in self.cases]
+            order.shuffle(names)
+            jobs += (Job(case=name, kind="latency", round=turn) for name in names)
+        for kind, wanted in (("memory", self.memory), ("profile", self.profile)):
+            jobs += (Job(case=case.name, kind=kind, round=0) for case in self.cases if wanted)  # type: ignore[arg-type]
+        return tuple(jobs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value, inverse of `from_json`."""
+        value = asdict(self)
+        return value | {
+            "cases": [case.to_json() for case in self.cases],
+            "skipped": [list(pair) for pair in self.skipped],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Plan:
+        """Value from `to_json`'s form."""
+        return cls(
+            **{
+                **value,
+                "cases": tuple(Case.from_json(case) for case in value["cases"]),
+                "skipped": tuple((name, reason) for name, reason in value["skipped"]),
+                "settings": RunSettings(**value["settings"]),
+            }
+        )
+
+
+def select_cases(
+    cases: Iterable[Case], runners: Sequence[Runner]
+) -> tuple[tuple[Case, ...], tuple[tuple[str, str], ...]]:
+    """Those that their runner can measure, and the others by name with its reason."""
+    by_name = {runner.info.name: runner for runner in runners}
+    able, unable = [], []
+    for case in cases:
+        reason = by_name[case.runner].refuses(case, "latency")
+        if reason is None:
+            able.append(case)
+        else:
+            unable.append((case.name, reason))
+    return tuple(able), tuple(unable)
