@@ -8,6 +8,12 @@ PY := .venv/bin/python
 GIVEN := MODEL WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT JSON PYTHON UPGRADE
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
+# Switches: what means no is as good as not given.
+$(foreach name,JSON UPGRADE,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
+
+# Any other variable on the command line is mistyped; `override` above has taken the known ones from that origin.
+$(foreach .name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(.name)))),\
+  $(error $(shell sh .ci/refuse '$(subst ','\'',$(.name))' $(GIVEN)))))
 
 # Said before the set-up, so that nobody waits a minute to learn it.
 ifneq (,$(filter export train,$(MAKECMDGOALS)))

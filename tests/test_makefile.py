@@ -45,6 +45,7 @@ def clone(tmp_path: Path) -> Path:
     for folder in (".ci", ".venv/bin", "models", "export"):
         (clone / folder).mkdir(parents=True)
     shutil.copy(ROOT / "Makefile", clone)
+    shutil.copy(ROOT / ".ci/refuse", clone / ".ci")
     (clone / ".ci/setup").write_text("echo setup: chatter >&2\n")
     python = clone / ".venv/bin/python"
     echo = "import json, sys; print(json.dumps(sys.argv[1:]))"
@@ -115,6 +116,61 @@ def test_stdout_is_only_json_while_the_set_up_speaks_on_stderr(clone: Path) -> N
     ran = make(clone, "-j4", "models", "JSON=1")
     assert json.loads(ran.stdout) == ["-m", "models", "list", "--json"]
     assert ran.stderr == "setup: chatter\n"
+
+
+@pytest.mark.parametrize("no", ["0", "no", "No", "false", "False", "FALSE", "off", "", " "])
+def test_a_switch_that_says_no_is_as_good_as_not_given(clone: Path, no: str) -> None:
+    (clone / "uv").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (clone / "uv").chmod(0o755)
+    path = f"{clone}:{os.environ['PATH']}"
+    for ran in (make(clone, "models", f"JSON={no}"), make(clone, "models", JSON=no)):
+        assert json.loads(ran.stdout) == ["-m", "models", "list"]
+    assert "--upgrade" not in make(clone, "lock", f"UPGRADE={no}", PATH=path).stdout
+    assert "--upgrade" in make(clone, "lock", "UPGRADE=1", PATH=path).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        *(
+            ("WEIGHT", "WEIGHTS"),
+            ("model", "MODEL"),
+            ("MODLE", "MODEL"),
+            ("DATASETS", "DATASET"),
+            ("DATA_SET", "DATASET"),
+        ),
+        *(("CALIB", "CALIBRATION_IMAGES"), ("Epochs", "EPOCHS"), ("FORMATT", "FORMAT"), ("SED", "SEED")),
+    ],
+)
+def test_a_mistyped_variable_is_refused_with_the_nearest_name(clone: Path, name: str, near: str) -> None:
+    for target in ("export", "help"):
+        ran = make(clone, target, "MODEL=m", f"{name}=x")
+        assert (ran.returncode, ran.stdout) == (2, "")
+        line = (
+            rf"Makefile:\d+: \*\*\* unknown variable {name}; did you mean {near}\? known: {' '.join(GIVEN)}\.  Stop\.\n"
+        )
+        assert re.fullmatch(line, ran.stderr), ran.stderr
+
+
+@pytest.mark.parametrize("word", ["CC=gcc", "PY=python3", "name=1", "a'b=1", "a,b)=1", "x%y:=1", "$$HOME=1"])
+def test_a_variable_like_no_other_is_refused_with_the_known_ones(clone: Path, word: str) -> None:
+    ran = make(clone, "models", word)
+    assert ran.returncode == 2
+    name = word.rstrip("1").partition("=")[0].removesuffix(":").replace("$$", "$")
+    assert f"*** unknown variable {name}; known: {' '.join(GIVEN)}." in ran.stderr
+
+
+def test_a_mistyped_variable_cannot_run_a_command_or_steer_the_terminal(clone: Path) -> None:
+    before = files(clone)
+    for word in ("'; touch pwned; '=1", "`touch${IFS}pwned`=1", "WEIGHT=$(shell touch pwned)", "\x1b[31mX=1"):
+        ran = make(clone, "models", word)
+        assert ran.returncode == 2
+        assert "\x1b" not in ran.stderr
+    assert files(clone) == before
+
+
+def test_other_variables_of_the_environment_are_none_of_our_business(clone: Path) -> None:
+    assert make(clone, "models", WEIGHT="x", CC="gcc").returncode == 0
 
 
 @pytest.mark.parametrize("value", HOSTILE)
