@@ -124,7 +124,7 @@ class Pictures:
         return Pictures(pixels=self.pixels[:count], classes=self.classes[:count])
 
 
-def test_pictures(exported: Exported, spec: ModelSpec, count: int) -> Pictures:
+def load_pictures(exported: Exported, spec: ModelSpec, count: int) -> Pictures:
     """Pictures of the held-out test split, in the order of a fixed shuffle: any number from the start is a fair sample.
 
     Raises:
