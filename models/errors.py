@@ -11,6 +11,11 @@
     ├── VerificationError       1  an artifact that is not what its name says
     ├── WorkerError             1  a helper process died (killed, out of memory)
     └── DeviceError             3  a phone, its connection or a program on it failed
+        ├── UnreachableError    3  a device that adb cannot use now: absent, offline, unauthorized; nothing was started
+        ├── LinkError           3  a connection that broke or fell silent while it was used
+        ├── BusyError           3  a device that somebody else measures on
+        ├── StorageError        3  a folder on the device: full, read-only, refused, not for programs
+        ├── ProgramError        3  a program on the device that could not be started or had to be killed
         └── RunnerOutputError   3  a benchmark runner's output that holds no result to be believed
 
 A message says what failed, the value got, what is allowed, and the next step, on one line. A device error is transient
@@ -87,6 +92,26 @@ class DeviceError(ToolchainError):
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+
+
+class UnreachableError(DeviceError):
+    """adb cannot use the device now; the command was not started there, so it is safe to try again."""
+
+
+class LinkError(DeviceError):
+    """The connection broke or fell silent while it was used; what ran on the device may go on there."""
+
+
+class BusyError(DeviceError):
+    """Somebody else measures on the device."""
+
+
+class StorageError(DeviceError):
+    """A folder on the device is full, read-only, refused, or not for programs."""
+
+
+class ProgramError(DeviceError):
+    """A program on the device could not be started, or had to be killed."""
 
 
 class RunnerOutputError(DeviceError):
