@@ -6,7 +6,7 @@ FOLDER/                  any depth of folders above
     ├── stdout, stderr   as captured; one of them may be missing
     ├── exit_code        of the runner, optional
     ├── *.csv            operator profile, optional
-    ├── *.json           what litert-benchmark wrote for --result_json, optional
+    ├── *.json           what litert-benchmark wrote for --result_json, optional; what the timed loop wrote, needed
     └── *.pb             what a native runner wrote for --result_file_path, optional
 """
 
@@ -99,8 +99,9 @@ def parse_recording(recording: Recording) -> RunnerOutput | RunnerHelp:
         exit_code=recording.exit_code,
         command=recording.command,
         profile=recording.profile,
+        result_json=recording.result_json,
     )
-    if isinstance(output, RunnerOutput):
+    if isinstance(output, RunnerOutput) and output.flavour != "loop":
         if recording.result_json is not None:
             _compare(output.measured, parse_result_json(recording.result_json), "JSON file")
         if recording.result_proto is not None:

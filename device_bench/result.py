@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from device_bench.op_profile import OpProfile
 
-Flavour = Literal["classic", "litert", "litert_python"]
-"""Which program ran: TFLite's benchmark_model, LiteRT's benchmark_model, or litert-benchmark of the Python package."""
+Flavour = Literal["classic", "litert", "litert_python", "loop"]
+"""Which program ran: TFLite's benchmark_model, LiteRT's, litert-benchmark of the Python package, or our timed loop."""
+
+ONLY_SUMMARY = "the runner prints statistics, not the latency of each run"
 
 Verdict = Literal["full", "partial", "none", "implicit_xnnpack", "builtin", "unknown"]
 """Where the network ran. "none": the delegate was asked for and runs nothing, so the numbers are those of the CPU."""
@@ -29,10 +31,11 @@ def check_reasons(value: Any) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencySummary:
-    """Statistics as a runner printed them; no runner tells the latency of each run.
+    """Statistics as a runner printed them, or as `parse.loop` computes them from the timed loop's samples.
 
     The native runners compute a population standard deviation and nearest-rank percentiles (the median of an even
-    number is the upper one), litert-benchmark a sample standard deviation and interpolated percentiles.
+    number is the upper one), and so do we; litert-benchmark computes a sample standard deviation and interpolated
+    percentiles.
     """
 
     runs: int
@@ -58,9 +61,9 @@ class MemoryUse:
     peak_rss_growth_bytes: int | None
     """By how much the whole run raised it."""
     peak_rss_bytes: int | None
-    """Highest RSS that periodic looks saw, the runner itself included."""
+    """Highest RSS, the runner itself included: as periodic looks saw it; of the timed loop, as the kernel counted."""
     end_rss_bytes: int | None
-    """RSS at the end, cut to whole MiB by the runner."""
+    """RSS at the end, cut to whole MiB by the native runners."""
     missing: Mapping[str, str]
 
     def __post_init__(self) -> None:
@@ -77,6 +80,8 @@ class Measured:
     """The first inference, which is the first warm-up run."""
     warmup: LatencySummary | None
     latency: LatencySummary
+    samples_us: tuple[float, ...] | None
+    """Latency of each timed run in order, of which `latency` is the summary."""
     memory: MemoryUse
     missing: Mapping[str, str]
 
@@ -86,12 +91,13 @@ class Measured:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Measured:
         """Value from its JSON form."""
-        warmup = value["warmup"]
+        warmup, samples = value["warmup"], value["samples_us"]
         return cls(
             init_us=value["init_us"],
             first_us=value["first_us"],
             warmup=None if warmup is None else LatencySummary(**warmup),
             latency=LatencySummary(**value["latency"]),
+            samples_us=None if samples is None else tuple(samples),
             memory=MemoryUse(**value["memory"]),
             missing=value["missing"],
         )
@@ -148,8 +154,12 @@ class RunnerOutput:
 
     @property
     def fell_back(self) -> bool:
-        """Whether a delegate that was asked for ran nothing, so that the numbers must not bear its name."""
-        return any(delegation.verdict == "none" for delegation in self.delegations)
+        """Whether a delegate that was asked for ran nothing, so that the numbers must not bear its name.
+
+        XNNPACK is none of these: when it takes nothing, because the GPU took all or it knows no operator, the rest ran
+        on the CPU just as well.
+        """
+        return any(row.verdict == "none" and row.delegate != "xnnpack" for row in self.delegations)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value, inverse of `from_json`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from device_bench.op_profile import OpProfile
-from device_bench.parse import classic, litert, litert_python
+from device_bench.parse import classic, litert, litert_python, loop
 from device_bench.parse.delegation import parse_delegations, requested_delegates, settle_by_profile
 from device_bench.parse.failure import check_success
 from device_bench.parse.help_text import is_usage, parse_help
@@ -25,6 +25,7 @@ def parse_output(
     exit_code: int | None = None,
     command: str | None = None,
     profile: str | None = None,
+    result_json: str | None = None,
 ) -> RunnerOutput | RunnerHelp:
     """The result of one run, or the flags if the run was one of `--help`.
 
@@ -34,6 +35,7 @@ def parse_output(
         exit_code: Of the runner itself, None if nobody knows.
         command: The command line, which tells the delegates that were asked for.
         profile: Content of the operator profile's file, if it was written to one.
+        result_json: Content of the timed loop's result file, which holds its numbers.
 
     Raises:
         RunnerOutputError: the run failed or ignored a flag; a line is missing, comes twice or contradicts another.
@@ -42,7 +44,22 @@ def parse_output(
     if is_usage(log):
         return parse_help(log)
     check_success(log, exit_code)
-    return _parse_run(log, command, profile)
+    return _parse_loop(log, result_json) if log.matches(loop.BANNER) else _parse_run(log, command, profile)
+
+
+def _parse_loop(log: Log, text: str | None) -> RunnerOutput:
+    banner = log.one(loop.BANNER, "start of the timed loop", "INFO: timed loop: ai_edge_litert 2.3.0")
+    result = loop.read_result(log, text)
+    return RunnerOutput(
+        flavour="loop",
+        version=f"{banner[1]} {banner[2]}",
+        parameters=loop.parameters(result),
+        measured=loop.parse_measured(result),
+        delegations=loop.delegations(log, result),
+        profiles=None,
+        warnings=_warnings(log),
+        missing={"profiles": "the timed loop does not profile"},
+    )
 
 
 def _parse_run(log: Log, command: str | None, profile: str | None) -> RunnerOutput:
@@ -66,17 +83,21 @@ def _parse_run(log: Log, command: str | None, profile: str | None) -> RunnerOutp
         measured=measured,
         delegations=delegations,
         profiles=profiles,
-        # "Duplicate flags" speaks of the program's own table of flags: TF 2.14 prints it in every run.
-        warnings=distinct(
-            log.lines,
-            lambda line: line.level in ("WARN", "WARNING", "ERROR") and not line.text.startswith("Duplicate flags: "),
-        ),
+        warnings=_warnings(log),
         missing=missing,
     )
 
 
+def _warnings(log: Log) -> tuple[str, ...]:
+    # "Duplicate flags" speaks of the program's own table of flags: TF 2.14 prints it in every run.
+    return distinct(
+        log.lines,
+        lambda line: line.level in ("WARN", "WARNING", "ERROR") and not line.text.startswith("Duplicate flags: "),
+    )
+
+
 def detect_flavour(log: Log) -> Flavour:
-    """Which of the three programs wrote the log.
+    """Which of the three programs that are not ours wrote the log.
 
     Raises:
         RunnerOutputError: none of them did.

@@ -7,7 +7,7 @@ import re
 
 from device_bench.parse.count_line import Statistics, parse_count_line
 from device_bench.parse.lines import NUMBER, Log, number, shown
-from device_bench.result import Measured, MemoryUse
+from device_bench.result import ONLY_SUMMARY, Measured, MemoryUse
 from models.errors import RunnerOutputError
 
 _N = f"({NUMBER})"
@@ -51,8 +51,9 @@ def parse_measured(log: Log) -> Measured:
         first_us=warmup.first_us if warmup else None,
         warmup=warmup.summary if warmup else None,
         latency=regular.summary,
+        samples_us=None,
         memory=_memory(log),
-        missing={} if warmup else {"first_us": NO_WARMUP, "warmup": NO_WARMUP},
+        missing={"samples_us": ONLY_SUMMARY} | ({} if warmup else {"first_us": NO_WARMUP, "warmup": NO_WARMUP}),
     )
 
 

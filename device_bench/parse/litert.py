@@ -5,7 +5,7 @@ from __future__ import annotations
 from device_bench.parse.classic import NO_WARMUP, agree, mebibytes, parse_statistics
 from device_bench.parse.count_line import NO_PERCENTILES, ONE_RUN, check_order
 from device_bench.parse.lines import NUMBER, Log, number, whole
-from device_bench.result import LatencySummary, Measured, MemoryUse
+from device_bench.result import ONLY_SUMMARY, LatencySummary, Measured, MemoryUse
 from models.errors import RunnerOutputError
 
 BANNER = "=+ BENCHMARK RESULTS =+"
@@ -44,8 +44,9 @@ def parse_measured(log: Log) -> Measured:
         first_us=first if warmup else None,
         warmup=warmup,
         latency=block,
+        samples_us=None,
         memory=_memory(log),
-        missing={} if warmup else {"first_us": NO_WARMUP, "warmup": NO_WARMUP},
+        missing={"samples_us": ONLY_SUMMARY} | ({} if warmup else {"first_us": NO_WARMUP, "warmup": NO_WARMUP}),
     )
 
 

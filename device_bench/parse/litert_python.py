@@ -9,7 +9,7 @@ from device_bench.parse.classic import NO_WARMUP
 from device_bench.parse.count_line import ONE_RUN, check_order
 from device_bench.parse.lines import Log, shown
 from device_bench.parse.litert import ONLY_MEAN, block_summary, milliseconds, warmup_mean
-from device_bench.result import Delegation, LatencySummary, Measured, MemoryUse
+from device_bench.result import ONLY_SUMMARY, Delegation, LatencySummary, Measured, MemoryUse
 from models.errors import RunnerOutputError
 
 LOGGER = "benchmark_litert_model: "
@@ -122,8 +122,9 @@ def _measured(init: float, first: float, warmup: LatencySummary | None, latency:
         first_us=first if warmup else None,
         warmup=warmup,
         latency=latency,
+        samples_us=None,
         memory=MemoryUse(**unknown, missing=dict.fromkeys(names, _NO_MEMORY)),
-        missing={} if warmup else {"first_us": NO_WARMUP, "warmup": NO_WARMUP},
+        missing={"samples_us": ONLY_SUMMARY} | ({} if warmup else {"first_us": NO_WARMUP, "warmup": NO_WARMUP}),
     )
 
 

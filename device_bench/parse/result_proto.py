@@ -13,7 +13,7 @@ from typing import Any
 from device_bench.parse.classic import NO_WARMUP, mebibytes
 from device_bench.parse.count_line import ONE_RUN, check_order
 from device_bench.parse.litert import ONLY_MEAN
-from device_bench.result import LatencySummary, Measured, MemoryUse
+from device_bench.result import ONLY_SUMMARY, LatencySummary, Measured, MemoryUse
 from models.errors import RunnerOutputError
 
 _TOP = {2: "latency_metrics", 3: "memory_metrics", 4: "misc_metrics"}
@@ -52,13 +52,15 @@ def parse_result_proto(data: bytes) -> Measured:
         summary = _summary(latency, misc["num_runs"])
         warmup = _warmup(latency, misc["num_warmup_runs"])
         first = latency.get("first_inference_ms") if warmup else None
-        missing = {"first_us": _ABSENT if warmup else NO_WARMUP} if first is None else {}
+        missing = {"samples_us": ONLY_SUMMARY}
+        missing |= {"first_us": _ABSENT if warmup else NO_WARMUP} if first is None else {}
         check_order(summary, tolerance_us=1 + 1e-5 * summary.mean_us, where="the result file")
         return Measured(
             init_us=latency["init_ms"],
             first_us=first,
             warmup=warmup,
             latency=summary,
+            samples_us=None,
             memory=_memory(memory),
             missing=missing | ({} if warmup else {"warmup": NO_WARMUP}),
         )

@@ -45,7 +45,8 @@ def make_output(
         version=None,
         parameters=(),
         measured=Measured(
-            init_us=5000.0, first_us=median_us + 100, warmup=latency, latency=latency, memory=memory, missing={}
+            init_us=5000.0, first_us=median_us + 100, warmup=latency, latency=latency, memory=memory,
+            samples_us=None, missing={"samples_us": "?"},
         ),
         delegations=(
             Delegation(
