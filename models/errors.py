@@ -16,6 +16,8 @@
         ├── BusyError           3  a device that somebody else measures on
         ├── StorageError        3  a folder on the device: full, read-only, refused, not for programs
         ├── ProgramError        3  a program on the device that could not be started or had to be killed
+        ├── DownloadError       3  a runner that cannot be downloaded, or is not the one on record
+        ├── LabError            3  the emulated device cannot be built, started or controlled here
         └── RunnerOutputError   3  a benchmark runner's output that holds no result to be believed
 
 A message says what failed, the value got, what is allowed, and the next step, on one line. A device error is transient
@@ -114,5 +116,13 @@ class ProgramError(DeviceError):
     """A program on the device could not be started, or had to be killed."""
 
 
+class DownloadError(DeviceError):
+    """A runner for a device cannot be downloaded, or what came is not what was recorded on first use."""
+
+
 class RunnerOutputError(DeviceError):
     """A benchmark runner failed, ignored an option, or printed something that cannot be read without guessing."""
+
+
+class LabError(DeviceError):
+    """The emulated device cannot be built, started or controlled on this machine."""
