@@ -20,14 +20,14 @@ from device_bench.result import RunnerOutput
 from device_bench.runner import Runner
 from device_bench.target import Command, Finished, Target
 from device_bench.thermal import Limits, read_telemetry, throttled, wait_until_cool
-from models.errors import DeviceError, RunnerOutputError, TransportError
+from models.errors import DeviceError, LinkError
 from models.files import output_errors
 from models.worker import Progress, Report
 
 TRIES = 3
 """Processes per job at most, and transport failures in a row at most before a target is given up."""
 
-_PATIENCE_S = 20.0
+_PATIENCE_S = 30.0
 
 
 def now_utc() -> str:
@@ -115,9 +115,10 @@ class Measurement:
                     self.target, self.runners[case.runner], case, model, self.folder, self.exported, self.pictures,
                     self.desktop, check=self.plan.check_images, accuracy=self.plan.accuracy_images,
                 )  # fmt: skip
-            except TransportError as error:
-                self._recover(error, last=not left)
-            except RunnerOutputError as error:
+            except DeviceError as error:
+                if error.transient:
+                    self._recover(error, last=not left)
+                    continue
                 # Not a reason to stop: the latency processes will fail likewise and say it of their case.
                 self.record.checks[name] = f"not computed: {error}"
                 break
@@ -144,7 +145,7 @@ class Measurement:
             if not attempt.transient:
                 self._lost = 0
                 break
-            self._recover(TransportError(attempt.failure or "", transient=True), last=number == TRIES)
+            self._recover(LinkError(attempt.failure or "", transient=True), last=number == TRIES)
         return attempt
 
     def _attempt(self, job: Job, case: Case, number: int, elapsed_s: float | None) -> Attempt:
@@ -171,7 +172,7 @@ class Measurement:
             self._tell(f"rm -rf {shlex.quote(folder)}")
             output = runner.read(case, job.kind, finished, keep, command)
             failure = self._objection(case, finished, output)
-        except (TransportError, RunnerOutputError, DeviceError) as error:
+        except DeviceError as error:
             failure, transient = str(error), error.transient
         return Attempt(
             job=job,
@@ -187,6 +188,7 @@ class Measurement:
             output=output,
             failure=failure,
             transient=transient,
+            elsewhere=output is not None and failure is not None,
             throttled=reasons,
             gate=gate,
             telemetry=telemetry,
@@ -243,7 +245,7 @@ class Measurement:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                self.target.shell("true", timeout_s=5.0)
+                self.target.recover()
             except DeviceError as still:
                 if time.monotonic() > deadline:
                     raise error from still

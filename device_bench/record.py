@@ -8,14 +8,17 @@ build/<model>-<weights>/bench/
 from __future__ import annotations
 
 import json
+import platform
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from device_bench.correctness import Accuracy, OutputCheck
 from device_bench.plan import Job, Plan
+from device_bench.process import UnfinishedError, run_process
 from device_bench.result import RunnerOutput
 from device_bench.stats import Drift, Spread, drift, spread
 from models.errors import UsageError
@@ -50,6 +53,8 @@ class Attempt:
     """Why there is no output, or why it must not be believed."""
     transient: bool
     """Whether the connection is to blame, and not the program."""
+    elsewhere: bool
+    """Whether it ran on something else than the delegate asked for."""
     throttled: tuple[str, ...]
     """What says that the phone slowed itself down."""
     gate: str
@@ -80,6 +85,7 @@ class Attempt:
             "valid": self.valid,
             "failure": self.failure,
             "transient": self.transient,
+            "elsewhere": self.elsewhere,
             "throttled": list(self.throttled),
             "gate": self.gate,
             "telemetry": dict(self.telemetry),
@@ -91,7 +97,7 @@ class Attempt:
         """Value from `to_json`'s form."""
         same = ("number", "started", "environment", "allowed_cpus", "exit_code", "wall_s", "harness_s", "raw")
         return cls(
-            **{key: value[key] for key in (*same, "failure", "transient", "gate", "telemetry")},
+            **{key: value[key] for key in (*same, "failure", "transient", "elsewhere", "gate", "telemetry")},
             job=Job(case=value["case"], kind=value["kind"], round=value["round"]),
             argv=tuple(value["argv"]),
             throttled=tuple(value["throttled"]),
@@ -237,9 +243,18 @@ class BenchRecord:
         return self.failure is None and all(self.case_failure(case.name) is None for case in self.plan.cases)
 
     @property
-    def numbers_wrong(self) -> bool:
-        """Whether the target computes something else than the desktop."""
-        return any(isinstance(check, OutputCheck) and not check.passed for check in self.checks.values())
+    def disagrees(self) -> bool:
+        """Whether the target computes something else than the desktop, or elsewhere than asked for."""
+        wrong = any(isinstance(check, OutputCheck) and not check.passed for check in self.checks.values())
+        return wrong or any(attempt.elsewhere for attempt in self.attempts)
+
+    def forget_failures(self) -> None:
+        """Makes room for another try at what gave no result."""
+        self.attempts = [attempt for attempt in self.attempts if attempt.valid]
+        self.checks = {name: check for name, check in self.checks.items() if isinstance(check, OutputCheck)}
+        self.failure = None
+        if not self.passed:
+            self.finished = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value, inverse of `from_json`."""
@@ -322,16 +337,37 @@ def load_record(path: Path) -> BenchRecord:
         raise UsageError(f"{path} is no benchmark record of this program ({error!r:.120}); measure again") from error
 
 
-def find_unfinished(folder: Path, identity: str, digest: str) -> Path | None:
-    """The newest record of that target and plan that was not finished."""
+def find_resumable(folder: Path, identity: str, digest: str) -> Path | None:
+    """The newest record of that target and plan."""
     for path in sorted(folder.glob(f"*-{identity[:8]}.json"), reverse=True):
         try:
             record = load_record(path)
         except UsageError:
             continue
-        if record.finished is None and record.target["identity"] == identity and record.plan.digest == digest:
+        if record.target["identity"] == identity and record.plan.digest == digest:
             return path
     return None
+
+
+def describe_tool() -> dict[str, Any]:
+    """Version of this program and, in a clone, its commit and whether files differ from it."""
+    root = Path(__file__).parents[1]
+
+    def git(*words: str) -> str | None:
+        try:
+            run = run_process(["git", "-C", str(root), *words], timeout_s=5.0)
+        except (OSError, UnfinishedError):
+            return None
+        return run.stdout.decode("utf-8", "replace").strip() if run.exit_code == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    changes = git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "version": version("mobile-deploy-toolchain"),
+        "commit": commit,
+        "dirty": None if changes is None else bool(changes),
+        "python": platform.python_version(),
+    }
 
 
 def _middle(values: Sequence[float | None]) -> float | None:

@@ -72,6 +72,14 @@ class Target(Protocol):
         """
         ...
 
+    def recover(self) -> None:
+        """Makes a target answer again whose connection was lost, and ends there what was running when it was.
+
+        Raises:
+            DeviceError: it does not answer within some seconds.
+        """
+        ...
+
     def push(self, local: Path, remote: str, *, executable: bool = False) -> None:
         """Copies a file and proves by SHA-256 that it arrived.
 

@@ -12,7 +12,7 @@ from device_bench.record import (
     Attempt,
     BenchRecord,
     check_name,
-    find_unfinished,
+    find_resumable,
     load_record,
     record_stem,
     save_record,
@@ -28,7 +28,7 @@ def make_attempt(turn: int = 0, median_us: float = 2000.0, **changes: object) ->
         "job": Job(case=CASE, kind="latency", round=turn), "number": 1, "started": "2026-11-21T12:00:00Z",
         "argv": ("benchmark_model", "--graph=m"), "environment": {}, "allowed_cpus": None, "exit_code": 0,
         "wall_s": 2.0, "harness_s": 0.1, "raw": "x/latency-0", "output": make_output(median_us), "failure": None,
-        "transient": False, "throttled": (), "gate": "cool", "telemetry": {},
+        "transient": False, "elsewhere": False, "throttled": (), "gate": "cool", "telemetry": {},
     }  # fmt: skip
     return Attempt(**{**value, **changes})  # type: ignore[arg-type]
 
@@ -96,7 +96,7 @@ def test_wrong_outputs_condemn_good_latencies() -> None:
     name = check_name("classic", make_case().model.file, "cpu")
     record = make_record(*FIVE, checks={name: make_check("a probability differs by 0.4")})
     assert record.case_failure(CASE) == "wrong numbers: a probability differs by 0.4"
-    assert record.numbers_wrong
+    assert record.disagrees
     assert not record.passed
 
 
@@ -167,8 +167,8 @@ def test_only_the_newest_unfinished_record_of_the_same_target_and_plan_is_resume
     keep("2026-11-21T12:00:00Z", plan=make_plan(repeats=7))
     keep("2026-11-21T13:00:00Z", target={"identity": "1f0c9a2b00000000"})
     (tmp_path / f"20261121T140000Z-pixel_8-{identity[:8]}.json").write_text("{", "utf-8")
-    assert find_unfinished(tmp_path, identity, make_plan().digest) == wanted
-    assert find_unfinished(tmp_path, "0" * 16, make_plan().digest) is None
+    assert find_resumable(tmp_path, identity, make_plan().digest) == wanted
+    assert find_resumable(tmp_path, "0" * 16, make_plan().digest) is None
 
 
 def test_names_of_records_are_plain_whatever_the_phone_is_called() -> None:

@@ -53,7 +53,7 @@ def test_the_interval_covers_the_true_median_of_five_processes_nine_times_in_ten
 
 @pytest.mark.parametrize("values", [[], [0.0], [1.0, -1.0], [float("nan")], [float("inf"), 1.0]], ids=str)
 def test_what_is_no_latency_is_refused(values: list[float]) -> None:
-    with pytest.raises(ValueError, match="^no latencies"):
+    with pytest.raises(ValueError, match=r"^no latencies"):
         spread(values)
 
 
@@ -84,5 +84,5 @@ def test_a_phone_that_keeps_its_speed_has_ratio_one() -> None:
 
 
 def test_few_processes_tell_no_trend() -> None:
-    with pytest.raises(ValueError, match="^5 processes are too few"):
+    with pytest.raises(ValueError, match=r"^5 processes are too few"):
         drift([0.0, 1.0, 2.0, 3.0, 4.0], [1.0] * 5)

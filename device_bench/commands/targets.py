@@ -1,0 +1,50 @@
+"""Options by which commands choose phones, and what they mean."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from models.cli import one_line
+
+if TYPE_CHECKING:
+    from device_bench.target import Target
+
+LOCAL = "local"
+
+
+def add_target_options(group: Any) -> None:
+    """`--device` and `--adb-server`."""
+    group.add_argument(
+        "--device",
+        metavar="SERIAL|all|local",
+        help="a serial or host:port, several with commas, all, or local for this desktop (default: the only phone)",
+    )
+    group.add_argument("--adb-server", metavar="HOST:PORT", help="phones at another machine's adb server")
+
+
+def choose_targets(selection: str | None, server: str | None, stop: threading.Event) -> list[Target]:
+    """The machines that a selection means; what is attached but cannot be used is named on standard error.
+
+    Raises:
+        UsageError: no such device, or several without a choice.
+        DeviceError: none that can be used.
+    """
+    words = [word.strip() for word in (selection or "").split(",") if word.strip()]
+    targets: list[Target] = []
+    if LOCAL in words:
+        from device_bench.desktop import Desktop
+
+        targets.append(Desktop(stop))
+        words = [word for word in words if word != LOCAL]
+        if not words:
+            return targets
+    from device_bench.adb import Adb
+    from device_bench.phone import Phone
+
+    adb = Adb(server=server, stop=stop)
+    choice = adb.choose(",".join(words) or None)
+    for device in choice.unusable:
+        sys.stderr.write(f"left out: {one_line(str(device))}\n")
+    return [*targets, *(Phone(adb, device.serial) for device in choice.usable)]
