@@ -16,6 +16,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from device_bench.parse import parse_output
 from device_bench.parse.litert_python import parse_result_json
@@ -24,6 +25,14 @@ from device_bench.result import Measured, RunnerHelp, RunnerOutput
 from models.errors import RunnerOutputError, UsageError
 
 _LARGEST_BYTES = 32 * 2**20
+
+
+class ResultFiles(TypedDict):
+    """Content of the files that a run wrote."""
+
+    profile: str | None
+    result_json: str | None
+    result_proto: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +84,17 @@ def load_recording(folder: Path, root: Path) -> Recording:
         stdout=_text(folder / "stdout") or "",
         stderr=_text(folder / "stderr") or "",
         exit_code=exit_code,
+        **load_result_files(folder),
+    )
+
+
+def load_result_files(folder: Path) -> ResultFiles:
+    """What the run wrote beside its output, None where there is no such file.
+
+    Raises:
+        RunnerOutputError: a file cannot be read, or there are several of a kind.
+    """
+    return ResultFiles(
         profile=_text(_only(folder, "csv")),
         result_json=_text(_only(folder, "json")),
         result_proto=_content(_only(folder, "pb")),
