@@ -5,26 +5,27 @@ PY := .venv/bin/python
 
 # Values given by the user. $(value) takes the text as it was typed, so that a `$(shell …)` in it is never run by make;
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
-GIVEN := MODEL WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT JSON PYTHON UPGRADE
+GIVEN := MODEL WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT JSON PYTHON UPGRADE \
+  DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 # Switches: what means no is as good as not given.
-$(foreach name,JSON UPGRADE,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
+$(foreach name,JSON UPGRADE RESUME DRY_RUN STRICT,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
 
 # Any other variable on the command line is mistyped; `override` above has taken the known ones from that origin.
 $(foreach .name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(.name)))),\
   $(error $(shell sh .ci/refuse '$(subst ','\'',$(.name))' $(GIVEN)))))
 
 # Said before the set-up, so that nobody waits a minute to learn it.
-ifneq (,$(filter export train,$(MAKECMDGOALS)))
+ifneq (,$(filter export train bench,$(MAKECMDGOALS)))
 ifeq (,$(strip $(MODEL)))
-$(error MODEL is missing: make $(firstword $(filter export train,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
+$(error MODEL is missing: make $(firstword $(filter export train bench,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
 endif
 endif
 
 .DEFAULT_GOAL := help
 # A folder has the name `export`, another the name `models`: without this line make would call them up to date.
-.PHONY: help setup lock export train models test slow-test check static format clean
+.PHONY: help setup lock export train models bench devices lab lab-down test slow-test lab-test check static format clean
 
 help: ## show this list
 	@echo 'make TARGET [NAME=value ...]'
@@ -32,6 +33,9 @@ help: ## show this list
 	@echo
 	@echo 'export: MODEL [WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits JSON=1]'
 	@echo 'train:  MODEL [DATASET SEED EPOCHS JSON=1]'
+	@echo 'bench:  MODEL [DEVICE=serial|all|local PRECISION=int8,... FORMAT RUNNER RUNNER_PATH DELEGATE=cpu,gpu THREADS=1,4'
+	@echo '        AFFINITY=big|prime|... REPEATS ACCURACY=n SUSTAINED=minutes RESUME=1 DRY_RUN=1 STRICT=1 WEIGHTS DATASET'
+	@echo '        ADB_SERVER SEED JSON=1]; more: $(PY) -m device_bench bench --help'
 	@echo
 	@echo 'make ends with 2 whatever failed; `$(PY) -m export run` tells 1 (a check failed) from 2 (bad input).'
 
@@ -58,11 +62,32 @@ train: setup ## train MODEL on DATASET
 models: setup ## list the models with parameters, mult-adds and published accuracy
 	@$(PY) -m models list $(if $(filter-out 0,$(JSON)),--json)
 
+bench: setup ## push MODEL's files to phones, check that they compute right there, and measure them
+	@$(PY) -m device_bench bench "--model=$$MODEL" $${WEIGHTS:+"--weights=$$WEIGHTS"} $${DATASET:+"--dataset=$$DATASET"} \
+	  $${PRECISION:+"--precision=$$PRECISION"} $${FORMAT:+"--format=$$FORMAT"} $${DEVICE:+"--device=$$DEVICE"} \
+	  $${ADB_SERVER:+"--adb-server=$$ADB_SERVER"} $${RUNNER:+"--runner=$$RUNNER"} \
+	  $${RUNNER_PATH:+"--runner-path=$$RUNNER_PATH"} $${DELEGATE:+"--delegate=$$DELEGATE"} \
+	  $${THREADS:+"--threads=$$THREADS"} $${AFFINITY:+"--affinity=$$AFFINITY"} $${REPEATS:+"--repeats=$$REPEATS"} \
+	  $${ACCURACY:+"--accuracy=$$ACCURACY"} $${SUSTAINED:+"--sustained=$$SUSTAINED"} $${SEED:+"--seed=$$SEED"} \
+	  $(if $(RESUME),--resume) $(if $(DRY_RUN),--dry-run) $(if $(STRICT),--strict) $(if $(JSON),--json)
+
+devices: setup ## list phones with their state
+	@$(PY) -m device_bench devices $${ADB_SERVER:+"--adb-server=$$ADB_SERVER"} $(if $(JSON),--json)
+
+lab: setup ## start an emulated ARM64 phone behind a real adbd (Linux; builds it on the first call, 3 minutes)
+	@$(PY) -m device_bench lab up $${DEVICE:+"--device=$$DEVICE"}
+
+lab-down: setup ## stop it, and leave nothing of it
+	@$(PY) -m device_bench lab down
+
 test: setup ## run the default tests (no slow, lab, gpu or device ones)
 	@$(PY) -m pytest -n 2 --dist loadfile
 
 slow-test: setup ## run the slow tests
 	@$(PY) -m pytest -m slow
+
+lab-test: setup ## run the tests on emulated phones
+	@$(PY) -m pytest -m lab
 
 check: static test ## all that continuous integration runs
 

@@ -249,6 +249,7 @@ def _measure(
             path=path,
             limits=request.limits,
             patience_s=request.patience_s,
+            fixed_performance=any(c.setting == "fixed_performance" and c.outcome == "accepted" for c in changes),
             report=report,
         ).run()
 

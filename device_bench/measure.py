@@ -53,6 +53,8 @@ class Measurement:
     limits: Limits
     patience_s: float
     """How long a warm phone may take to cool down before a process."""
+    fixed_performance: bool
+    """Android's mode of that name is on."""
     report: Report
     _pushed: set[str] = field(default_factory=set)
     _lost: int = 0
@@ -158,8 +160,7 @@ class Measurement:
         try:
             cooled = wait_until_cool(self.target, self.limits, patience_s=self.patience_s, report=self.report)
             gate, waited_s = cooled.outcome, cooled.waited_s
-            before = read_telemetry(self.target)
-            telemetry["before"] = before.to_json()
+            telemetry["before"] = cooled.telemetry.to_json()
             folder = f"{self.folder}/{job.kind}-{len(self.record.attempts)}"
             self._tell(f"mkdir {shlex.quote(folder)}")
             runner = self.runners[case.runner]
@@ -168,7 +169,7 @@ class Measurement:
             self._keep(keep, command, finished, runner.result_files(job.kind), folder)
             after = read_telemetry(self.target)
             telemetry["after"] = after.to_json()
-            reasons = throttled(before, after)
+            reasons = throttled(cooled.telemetry, after, fixed_performance=self.fixed_performance)
             self._tell(f"rm -rf {shlex.quote(folder)}")
             output = runner.read(case, job.kind, finished, keep, command)
             failure = self._objection(case, finished, output)
