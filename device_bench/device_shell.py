@@ -1,0 +1,137 @@
+"""Commands on one device, none of which outlives its call: what was started is found again by its mark, and ended."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from pathlib import Path
+
+from device_bench import remote
+from device_bench.adb import Adb
+from device_bench.process import LARGEST_OUTPUT_BYTES
+from device_bench.target import Finished
+from models.errors import DeviceError, UnreachableError
+
+log = logging.getLogger(__name__)
+
+SHORT_S = 15.0
+"""Enough for a command that computes nothing, on a phone that wakes up."""
+
+_END_TIMEOUT_S = 10.0
+_END_PATIENCE_S = 5.0
+_RECOVERY_PATIENCE_S = 10.0
+
+
+class DeviceShell:
+    """The shell of one device."""
+
+    def __init__(self, adb: Adb, serial: str) -> None:
+        self.adb = adb
+        self.serial = serial
+        self.scope = "no-session"
+        """In the mark of every command: the session it belongs to."""
+
+    def run(
+        self,
+        command: str,
+        *,
+        timeout_s: float = SHORT_S,
+        largest_bytes: int = LARGEST_OUTPUT_BYTES,
+        pid_file: str = "",
+        name: str | None = None,
+    ) -> Finished:
+        """What a command answered, whole; after any error, Ctrl-C included, nothing of it runs on there.
+
+        Args:
+            command: For the device's shell.
+            timeout_s: For all of it.
+            largest_bytes: Of its output.
+            pid_file: Where it writes the process group that it starts, if it does.
+            name: Unique, to find its processes by.
+
+        Raises:
+            DeviceError: as `Adb.shell`; the message also says if something could not be ended.
+        """
+        name = name or f"shell-{secrets.token_hex(8)}"
+        mark = f"{self.scope}/{name}"
+        try:
+            return self._retried(command, mark, timeout_s, largest_bytes)
+        except UnreachableError:
+            raise
+        except DeviceError as error:
+            end = self.end(name, pid_file=pid_file)
+            raise type(error)(f"{error}; {end or 'what ran was ended there'}", transient=error.transient) from error
+        except KeyboardInterrupt:
+            if end := self.end(name, pid_file=pid_file):
+                log.warning("%s", end)
+            raise
+
+    def push(self, local: Path, path: str) -> None:
+        """`Adb.push`, tried again if it could not even begin."""
+        try:
+            self.adb.push(self.serial, local, path)
+        except UnreachableError as error:
+            self._recover_from(error)
+            self.adb.push(self.serial, local, path)
+
+    def recover(self) -> None:
+        """The device answering again.
+
+        Raises:
+            DeviceError: it does not within 10 s.
+        """
+        self.adb.reconnect(self.serial, patience_s=_RECOVERY_PATIENCE_S)
+
+    def end(self, name: str, *, pid_file: str = "") -> str | None:
+        """Ends all processes with `name` in their mark or command line, and says what could not be ended.
+
+        Goes on after a stop. A lost connection is tried once more.
+        """
+        call = remote.signal_call(name, pid_file=pid_file)
+        deadline = time.monotonic() + _END_PATIENCE_S
+        with self.adb.shielded():
+            try:
+                while left := self.clean_up(call).stdout.split():
+                    if time.monotonic() > deadline:
+                        pids = ", ".join(pid.decode("ascii", "replace") for pid in left[:20])
+                        return (
+                            f"processes {pids} on device {self.serial!r} could not be ended; start the device anew "
+                            "before it measures again"
+                        )
+                    time.sleep(0.05)
+            except DeviceError as error:
+                return (
+                    f"what ran on device {self.serial!r} may still run there, as it cannot be asked ({error}); "
+                    "the next run on it ends what is left"
+                )
+        return None
+
+    def clean_up(self, command: str) -> Finished:
+        """What a short command answered, even after a stop, and with one new connection if need be.
+
+        Raises:
+            DeviceError: it did not answer then either.
+        """
+        with self.adb.shielded():
+            try:
+                return self._answer(command, "clean-up", _END_TIMEOUT_S)
+            except DeviceError:
+                self.recover()
+                return self._answer(command, "clean-up", _END_TIMEOUT_S)
+
+    def _retried(self, command: str, mark: str, timeout_s: float, largest_bytes: int) -> Finished:
+        try:
+            return self._answer(command, mark, timeout_s, largest_bytes)
+        except UnreachableError as error:
+            # Nothing was started, so nothing can run twice.
+            self._recover_from(error)
+            return self._answer(command, mark, timeout_s, largest_bytes)
+
+    def _recover_from(self, error: UnreachableError) -> None:
+        if not error.transient:
+            raise error
+        self.recover()
+
+    def _answer(self, command: str, mark: str, timeout_s: float, largest_bytes: int = LARGEST_OUTPUT_BYTES) -> Finished:
+        return self.adb.shell(self.serial, command, mark=mark, timeout_s=timeout_s, largest_bytes=largest_bytes)

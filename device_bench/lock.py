@@ -1,0 +1,59 @@
+"""One measurement at a time on a device, among all processes of this user on this computer."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.errors import BusyError
+from models.files import output_errors
+
+_PROJECT = "mobile-deploy-toolchain"
+
+
+def state_folder() -> Path:
+    """Where this user's programs keep what must outlive them, `XDG_STATE_HOME` or `~/.local/state`; made if need be.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    base = os.environ.get("XDG_STATE_HOME", "")
+    folder = (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / _PROJECT
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def device_lock(identity: str, name: str) -> Iterator[None]:
+    """The device for us alone. The system opens the lock when this process ends, however it ends.
+
+    Args:
+        identity: Hex digest of the device.
+        name: What a person calls it.
+
+    Raises:
+        BusyError: another process, or another thread of this one, has it.
+        OutputError: the folder for locks cannot be written.
+    """
+    path = state_folder() / f"device-{identity}.lock"
+    with output_errors(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+            process = f"process {holder}" if holder.isdecimal() else "another process"
+            raise BusyError(
+                f"{process} measures on device {name!r} now; wait for it to end, or choose another device"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        # The file stays: removing it would let a third process lock a file that nobody sees.
+        os.close(descriptor)
