@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.precision import FORMATS, PRECISIONS, select_precisions
-from models.cli import Parser, inert, progress_display, result_console, run, seed
+from models.cli import Parser, at_least_one, inert, progress_display, result_console, run, seed
 from models.zoo import lookup
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     export.add_argument(
         "--calibration-images",
-        type=int,
+        type=at_least_one,
         default=128,
         metavar="N",
         help="size of the representative data set (default: %(default)s)",

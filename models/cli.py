@@ -9,8 +9,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from models.errors import ToolchainError
 from models.files import output_error
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """Argument parser whose errors are one line, as all other errors are."""
+    """Argument parser whose errors are one line, as all other errors are, and which takes no half-typed option."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False} | settings)
 
     def error(self, message: str) -> NoReturn:
         """Prints the message with the command that explains more, and exits with 2."""
@@ -36,16 +40,29 @@ def seed(text: str) -> int:
     return value
 
 
+def at_least_one(text: str) -> int:
+    """A number of things from the command line."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return value
+
+
 def one_line(text: str) -> str:
     """`text` on one line and without control characters, so that a hostile name cannot steer the terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """Runs a command and exits with its code: 0 passed, 1 a check failed, 2 bad input, 130 interrupted."""
-    # A closed terminal or a cancelled job ends as Ctrl-C does: with the clean-up.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    """Runs a command and exits with its code.
+
+    0 passed, 1 a check failed, 2 bad input, 3 a device failed, 130 interrupted, 141 the reader of the output is gone.
+    """
+    _treat_signals(signal.default_int_handler)
+    sys.unraisablehook = _interrupt_again
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -60,12 +77,40 @@ def run(main: Callable[[], int]) -> NoReturn:
         known = error if isinstance(error, ToolchainError) else output_error(error)
         if known is None:
             raise
-        sys.stderr.write(f"error: {one_line(str(known))}\n")
+        _last_words(f"error: {one_line(str(known))}")
         code = known.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted: nothing was left half-written; the same command starts again\n")
+        _last_words("interrupted: nothing was left half-written; the same command starts again")
         code = 128 + signal.SIGINT
+    # All is said and done: nothing is left to clean up.
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    sys.unraisablehook = sys.__unraisablehook__
+    _treat_signals(signal.SIG_DFL)
     sys.exit(code)
+
+
+def _treat_signals(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
+    """A closed terminal or a cancelled job ends the program as Ctrl-C does."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        # Ignored from the start: by `nohup`, or by a shell for what it runs in the background. So it stays.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Python swallows what is raised in a finalizer or a weak reference's callback; an interrupt comes once more."""
+    if unraisable.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(unraisable)
+        return
+    # By the alarm, a moment later: at once, it would be within the same finalizer.
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+
+def _last_words(line: str) -> None:
+    # The terminal may be gone, or the reader of `2>&1 | head`: that changes nothing.
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def inert(text: object) -> str:
@@ -80,7 +125,12 @@ def result_console() -> Console:
     # rich costs 0.1 s, which `--help` need not pay.
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 120)
+    class Results(Console):
+        def on_broken_pipe(self) -> None:
+            # The default exits with 1, which here means that a check failed.
+            raise BrokenPipeError
+
+    return Results(width=None if sys.stdout.isatty() else 120)
 
 
 @contextmanager

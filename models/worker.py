@@ -8,7 +8,8 @@ import signal
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -76,8 +77,9 @@ def run_in_workers(tasks: Sequence[Task], *, at_once: int, report: Report | None
         while waiting or running:
             while waiting and len(running) < at_once:
                 number, task = waiting.pop(0)
-                worker = _Worker(task)
-                running[worker.receiver] = number, worker
+                with _interrupts_put_off():
+                    worker = _Worker(task)
+                    running[worker.receiver] = number, worker
             for receiver in wait(list(running)):
                 number, worker = running[receiver]  # type: ignore[index]
                 kind, value = worker.receive()
@@ -86,13 +88,39 @@ def run_in_workers(tasks: Sequence[Task], *, at_once: int, report: Report | None
                         report(value)
                     continue
                 outcomes[number] = value
-                del running[worker.receiver]
                 # It has delivered and is about to leave; killed now, it would leave semaphores behind.
                 worker.end(patience_s=10)
+                del running[receiver]  # type: ignore[arg-type]
     finally:
         for _, worker in running.values():
             worker.end()
     return [outcomes[number] for number in range(len(tasks))]
+
+
+@contextmanager
+def _interrupts_put_off() -> Iterator[None]:
+    """Ctrl-C and the signals that are treated like it strike after the block, and Ctrl-C never its new processes.
+
+    A process that is only half started when its parent gives up would complain on the terminal, and nobody would know
+    of it who could end it.
+    """
+    came: list[tuple[Callable[..., object], int]] = []
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    stack.callback(signal.signal, number, handler)
+                    signal.signal(number, lambda number, _, handler=handler: came.append((handler, number)))
+        # Its start would undo the mask.
+        resource_tracker.ensure_running()
+        # Processes inherit the mask. For this one it would not be enough: another thread, such as one of NumPy's, takes
+        # the signal, and Python then interrupts the main thread all the same.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
+        yield
+    for handler, number in came:
+        handler(number, None)
 
 
 class _Worker:
@@ -105,14 +133,7 @@ class _Worker:
         self.log = tempfile.NamedTemporaryFile(prefix="worker-", suffix=".log")  # noqa: SIM115
         self.receiver, sender = context.Pipe(duplex=False)
         self.process = context.Process(target=_main, args=(sender, self.log.name, task), daemon=True)
-        # Ctrl-C reaches the whole terminal group; the parent decides when this process ends. The process inherits the
-        # mask, so that not even its start is interrupted. The tracker's own start would undo the mask.
-        resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self.process.start()
         # The process has its own copy; without closing ours, its death would not be seen.
         sender.close()
 

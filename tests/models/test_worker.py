@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -265,6 +266,57 @@ def test_ctrl_c_while_workers_start_is_as_quiet(tmp_path: Path, parent: subproce
     os.killpg(parent.pid, signal.SIGINT)
     assert parent.communicate(timeout=20) == ("interrupted\n", "")
     assert not any(alive(pid) for pid in workers(tmp_path))
+
+
+AMID_A_START = """
+import os, signal, sys, threading, time
+from multiprocessing import util
+sys.path.insert(0, sys.argv[1])
+from tests.models.test_worker import count
+from models.worker import run_in_worker
+
+spawn = util.spawnv_passfds
+
+def interrupted(*args):
+    pid = spawn(*args)
+    os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+    time.sleep(0.05)
+    return pid
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # It takes the signals that the main thread blocks, as a thread of NumPy's does.
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    run_in_worker(count, 0)
+    util.spawnv_passfds = interrupted
+    try:
+        run_in_worker(count, 0)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        time.sleep(1)  # for a process that is left to complain
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_amid_the_start_of_a_process_waits_for_it(tmp_path: Path, name: str) -> None:
+    (tmp_path / "amid.py").write_text(AMID_A_START)
+    ran = subprocess.run(
+        [sys.executable, tmp_path / "amid.py", ROOT, name],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ran.stdout, ran.stderr) == ("interrupted\n", "")
+
+
+def test_workers_can_be_started_from_any_thread() -> None:
+    results: list[int] = []
+    thread = threading.Thread(target=lambda: results.append(run_in_worker(add, 2, 3)))
+    thread.start()
+    thread.join()
+    assert results == [5]
 
 
 def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path: Path, parent: subprocess.Popen[str]) -> None:
