@@ -1,28 +1,25 @@
-"""What decides which runner a target can run: its system, its architectures, and the programs on its PATH."""
+"""What decides which runner a target can run: its architectures, and the programs on its PATH."""
 
 from __future__ import annotations
 
+import posixpath
 import re
+import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from device_bench.elf import ElfHeader, android_architectures, linux_architectures
+from device_bench.facts import DeviceFacts
 from device_bench.target import Target
-from models.errors import DeviceError, UsageError
+from models.errors import UsageError
+
+LOCAL = "local"
+"""Name of the target that is this desktop."""
 
 PROGRAMS = ("benchmark_model", "litert-benchmark", "python3")
 
-# One round trip. `getprop` exists on Android alone, `getconf` on few phones.
-_SCRIPT = "\n".join(
-    [
-        """echo "system=$(uname -s)" """,
-        """echo "machine=$(uname -m)" """,
-        """echo "abis=$(getprop ro.product.cpu.abilist 2>/dev/null)" """,
-        """echo "long_bits=$(getconf LONG_BIT 2>/dev/null)" """,
-        *(f"""echo "{name}=$(command -v {name} 2>/dev/null)" """ for name in PROGRAMS),
-        "true",
-    ]
-)
 _LONGEST = 4096
 
 
@@ -51,34 +48,46 @@ class Machine:
             )
 
 
-def read_machine(target: Target) -> Machine:
-    """What the target is, asked in one round trip.
+def read_machine(target: Target, facts: DeviceFacts) -> Machine:
+    """What runs there, asked in one round trip.
 
     Raises:
-        DeviceError: it does not answer, or tells no machine.
+        DeviceError: it does not answer.
     """
-    finished = target.shell(_SCRIPT)
-    lines = finished.stdout[: 16 * _LONGEST].decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
-    told = dict(line.split("=", 1) for line in lines if "=" in line)
-    machine = told.get("machine", "").strip()
-    if not re.fullmatch(r"[\w.-]{1,32}", machine):
-        raise DeviceError(
-            f"{target.name} does not tell its machine: `uname -m` gave {machine[:80]!r} (exit code "
-            f"{finished.exit_code}); check that `adb shell uname -m` works"
-        )
-    abis = tuple(abi for abi in told.get("abis", "").strip().split(",") if re.fullmatch(r"[\w.-]{1,32}", abi))
-    bits = told.get("long_bits", "").strip()
-    return Machine(
-        android=bool(abis),
-        description=f"ABIs {', '.join(abis)}" if abis else machine,
-        architectures=android_architectures(abis)
-        if abis
-        else linux_architectures(machine, int(bits) if bits in ("32", "64") else None),
-        programs={name: path for name in PROGRAMS if (path := _path(told.get(name, "")))},
-    )
+    words = " ".join(PROGRAMS)
+    script = f'getconf LONG_BIT 2>/dev/null || echo; for name in {words}; do command -v "$name" || echo; done'
+    said = target.shell(script).stdout[: 8 * _LONGEST].decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
+    bits, *paths = said
+    programs = {name: path for name, path in zip(PROGRAMS, paths, strict=False) if _is_path(path)}
+    if target.name == LOCAL:
+        programs |= _own_programs()
+    if facts.abis:
+        architectures, description = android_architectures(facts.abis), f"ABIs {', '.join(facts.abis)}"
+    else:
+        architectures = linux_architectures(facts.machine or "", int(bits) if bits in ("32", "64") else None)
+        description = facts.machine or "of an unknown machine"
+    return Machine(android=bool(facts.abis), description=description, architectures=architectures, programs=programs)
 
 
-def _path(text: str) -> str | None:
-    """An absolute path; `command -v` may also name an alias or a function."""
-    text = text.strip()
-    return text if text.startswith("/") and text.isprintable() and len(text) <= _LONGEST else None
+def script_python(target: Target, script: str) -> str | None:
+    """The Python in the first line of a console script on the target; None if it is written in another way.
+
+    Raises:
+        DeviceError: it does not answer.
+    """
+    start = target.shell(f"head -c 300 {shlex.quote(script)}").stdout.decode("utf-8", "replace")
+    found = re.match(r"#!(?:/usr/bin/env )?(\S+)\n", start)
+    if found is None or not posixpath.basename(found[1]).startswith("python"):
+        return None
+    return found[1]
+
+
+def _own_programs() -> dict[str, str]:
+    """On this desktop, the Python that runs this and what is installed beside it."""
+    beside = Path(sys.executable).with_name("litert-benchmark")
+    return {"python3": sys.executable} | ({"litert-benchmark": str(beside)} if beside.is_file() else {})
+
+
+def _is_path(text: str) -> bool:
+    """Whether `command -v` gave a file; it also names aliases and functions."""
+    return text.startswith("/") and text.isprintable() and len(text) <= _LONGEST
