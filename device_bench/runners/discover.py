@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import posixpath
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +21,12 @@ from device_bench.runners.litert import Litert
 from device_bench.runners.litert_python import LitertPython
 from device_bench.runners.loop import Loop, Package, find_loop
 from device_bench.runners.machine import Machine, read_machine, script_python
+from device_bench.runners.native import INSTALLED, library_path
 from device_bench.runners.start import ask_help, shown
 from device_bench.target import Command, Target
 from models.errors import DeviceError, DownloadError, ProgramError, RunnerOutputError, UsageError
 from models.files import sha256_file
 from models.worker import Report
-
-INSTALLED = "found on the device"
 
 
 def available_runners(
@@ -88,16 +86,18 @@ class _Finder:
         """The runner of this name, however it can be had."""
         if name == "classic" or name == "litert":
             return self.installed(name) or self.fetched(name)
-        return {"litert_python": self.litert_python, "interpreter": self.interpreter}.get(name, self.onnxruntime)()
+        if name == "litert_python":
+            return self.litert_python()
+        return self.interpreter() if name == "interpreter" else self.onnxruntime()
 
     def first(self) -> Runner:
         """The first that works: what is there before what has to be fetched, a native one before Python."""
-        ways: list[Callable[[], Runner]] = [self.any_installed, self.interpreter, self.litert_python]
+        ways: list[Callable[[], Runner]] = [self.any_installed, self.interpreter, self.litert_python, self.google]
         if self.machine.android:
             # Without Python, so that the failures say what matters.
-            ways = [self.any_installed]
+            ways = [self.any_installed, self.google]
         reasons = []
-        for way in (*ways, lambda: self.fetched("classic")):
+        for way in ways:
             try:
                 return way()
             except (ProgramError, RunnerOutputError, DownloadError) as error:
@@ -134,11 +134,16 @@ class _Finder:
         beside = sorted(path.resolve().parent.glob("libLiteRt*.so"))
         return self._push("given", path, beside, f"given: {path.name}")
 
+    def google(self) -> Classic | Litert:
+        """Google's classic build."""
+        return self.fetched("classic")
+
     def fetched(self, name: Kind) -> Classic | Litert:
         """Google's build for the target's best architecture."""
         if not self.machine.architectures:
             raise DownloadError(
-                f"there is no {name} benchmark_model for a device {self.machine.description}; give one with --runner-path"
+                f"Google has no {name} benchmark_model for a device {self.machine.description}; give one with "
+                "--runner-path"
             )
         build = find_build(name, android=self.machine.android, architecture=self.machine.architectures[0])
         fetcher = self.fetcher or fetcher_from(os.environ)
@@ -164,9 +169,8 @@ class _Finder:
         return self._start(remote, digest, source)
 
     def _start(self, path: str, sha256: str, source: str) -> Classic | Litert:
-        # LiteRT's libraries are beside it; for other programs the folder has nothing that counts.
-        environment = {"LD_LIBRARY_PATH": posixpath.dirname(path)} if source != INSTALLED else {}
-        usage = ask_help(self.target, Command(argv=(path, "--help"), environment=environment), self.folder)
+        command = Command(argv=(path, "--help"), environment=library_path(path, source))
+        usage = ask_help(self.target, command, self.folder)
         info = _native_info(usage, path, sha256, source)
         return Litert(info=info) if info.name == "litert" else Classic(info=info)
 

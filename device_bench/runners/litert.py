@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from device_bench.case import Case, Pass, RunSettings
 from device_bench.result import RunnerOutput
 from device_bench.runner import RunnerInfo
-from device_bench.runners.native import RESULT_PROTO, Flag, known_flags, lacks, read_run, run_control
+from device_bench.runners.native import RESULT_PROTO, Flag, known_flags, lacks, library_path, read_run, run_control
 from device_bench.target import Command, Finished, Target
 
 
@@ -50,7 +49,7 @@ class Litert:
         ]
         return Command(
             argv=(self.info.path, *known_flags(self.info, flags)),
-            environment={"LD_LIBRARY_PATH": posixpath.dirname(self.info.path)},
+            environment=library_path(self.info.path, self.info.source),
             cpu_mask=case.cpu_mask,
         )
 

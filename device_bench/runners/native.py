@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from device_bench.target import Command, Finished
 from models.errors import RunnerOutputError
 
 RESULT_PROTO = "result.pb"
+
+INSTALLED = "found on the device"
+"""`RunnerInfo.source` of programs that were there."""
 
 Flag = tuple[str, str | int | float | bool]
 
@@ -40,6 +44,11 @@ def lacks(info: RunnerInfo, *needed: str) -> str | None:
     if not missing:
         return None
     return f"this build of benchmark_model has no {', '.join(missing)}; give another with --runner-path"
+
+
+def library_path(path: str, source: str) -> dict[str, str]:
+    """The environment in which a copied program finds its libraries beside it; an installed one finds them itself."""
+    return {} if source == INSTALLED else {"LD_LIBRARY_PATH": posixpath.dirname(path)}
 
 
 def read_run(finished: Finished, files: Path | None, names: Sequence[str], command: Command) -> RunnerOutput:
