@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -31,6 +32,9 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+
+Handler = Callable[[int, Any], object]
+"""Of a signal, as Python calls it: with the number and the frame."""
 
 STARTING = "start TensorFlow"
 """The stage that every worker with TensorFlow begins with, and that takes seconds."""
@@ -104,14 +108,14 @@ def _interrupts_put_off() -> Iterator[None]:
     A process that is only half started when its parent gives up would complain on the terminal, and nobody would know
     of it who could end it.
     """
-    came: list[tuple[Callable[..., object], int]] = []
+    came: list[tuple[Handler, int]] = []
     with ExitStack() as stack:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 handler = signal.getsignal(number)
                 if callable(handler):
                     stack.callback(signal.signal, number, handler)
-                    signal.signal(number, lambda number, _, handler=handler: came.append((handler, number)))
+                    signal.signal(number, partial(_note, came, handler))
         # Its start would undo the mask.
         resource_tracker.ensure_running()
         # Processes inherit the mask. For this one it would not be enough: another thread, such as one of NumPy's, takes
@@ -119,8 +123,12 @@ def _interrupts_put_off() -> Iterator[None]:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         yield
-    for handler, number in came:
-        handler(number, None)
+    for strike, came_as in came:
+        strike(came_as, None)
+
+
+def _note(came: list[tuple[Handler, int]], handler: Handler, number: int, _: object) -> None:
+    came.append((handler, number))
 
 
 class _Worker:

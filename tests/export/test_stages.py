@@ -168,6 +168,7 @@ def test_an_end_at_any_moment_leaves_no_half_file_no_lie_and_no_process(
         env=os.environ | {"PYTHONPATH": str(ROOT), "EXPORT_TEST": marker}, start_new_session=True,
     )  # fmt: skip
     assert wait_for(lambda: list(published.glob(f".partial-*/{moment}")), 120)
+    assert process.poll() is None, "the moment is over"
     if number == signal.SIGINT:
         # A terminal sends Ctrl-C to all processes.
         os.killpg(process.pid, number)

@@ -75,16 +75,14 @@ def run_program(body: str, tmp_path: Path, before: str = "") -> subprocess.Compl
 
 
 def start(body: str, tmp_path: Path, *ignored: signal.Signals) -> subprocess.Popen[str]:
-    """The program, once it said that it is ready; with all signals as a terminal's shell leaves them but for some."""
-
-    def set_signals() -> None:
-        for number in ENDINGS:
-            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
-
+    """The program, started with some signals ignored, once it said that it is ready."""
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in ignored]
     process = subprocess.Popen(
         program(body, tmp_path), env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, preexec_fn=set_signals,  # noqa: PLW1509 - this process has no other threads
+        stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+    for number, handler in before:
+        signal.signal(number, handler)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
