@@ -157,10 +157,9 @@ def _write_journal(target: Target, journal: str, old: Mapping[str, str]) -> None
     lines = [_TITLE, *(f"{name}={value}" for name, value in old.items())]
     where, made = shlex.quote(journal), shlex.quote(f"{journal}.partial")
     folder = shlex.quote(journal.rpartition("/")[0] or "/")
-    words = " ".join(shlex.quote(line) for line in lines)
+    echo = "; ".join(f"echo {shlex.quote(line)}" for line in lines)
     script = (
-        f"umask 077; mkdir -p {folder} && rm -f {made} && printf '%s\\n' {words} >{made} && mv -f {made} {where}"
-        f" && cat {where}"
+        f"umask 077; mkdir -p {folder} && rm -f {made} && {{ {echo}; }} >{made} && mv -f {made} {where} && cat {where}"
     )
     finished = target.shell(script)
     if finished.exit_code or finished.stdout.decode(errors="replace").split() != " ".join(lines).split():

@@ -106,10 +106,11 @@ def clean(text: str, *, longest: int = _LONGEST_TEXT) -> str:
 def _script(questions: Mapping[str, str], mark: str, largest_bytes: int) -> str:
     # `head -c` came to Android with version 8; without it the target's own limit on output has to do.
     lines = [
-        "if printf x | head -c 1 >/dev/null 2>&1",
+        "if echo x | head -c 1 >/dev/null 2>&1",
         f"then cap() {{ head -c {largest_bytes}; }}; else cap() {{ cat; }}; fi",
-        f"begin() {{ printf '\\n{mark} begin %s\\n' \"$1\"; }}",
-        f"end() {{ printf '\\n{mark} end %s\\n' \"$1\"; }}",
+        # Phones' shell has no printf of its own; echo is safe for these words.
+        f'begin() {{ echo; echo "{mark} begin $1"; }}',
+        f'end() {{ echo; echo "{mark} end $1"; }}',
     ]
     for name, command in questions.items():
         lines += [f"begin {name}", f"{{ ( {command}\n) 2>/dev/null; end $?; }} </dev/null | cap"]
