@@ -161,6 +161,7 @@ class Adb:
         mark: str,
         timeout_s: float,
         largest_bytes: int = LARGEST_OUTPUT_BYTES,
+        what: str = "a command",
         probe: bool = True,
     ) -> Finished:
         """What a shell command of ours answered on the device, whole.
@@ -173,6 +174,7 @@ class Adb:
             mark: For the environment of its processes.
             timeout_s: For all of it.
             largest_bytes: Of its output.
+            what: What a person calls it.
             probe: Whether to find out after a timeout if it was the command or the connection.
 
         Raises:
@@ -186,7 +188,7 @@ class Adb:
             answer = self._call(words, serial=serial, timeout_s=timeout_s, largest_bytes=largest_bytes)
         except TimedOutError:
             if probe:
-                self._explain_silence(serial, timeout_s)
+                self._explain_silence(serial, timeout_s, what)
             raise LinkError(
                 f"device {serial!r} gave no answer in {timeout_s:g} s although adb may list it; "
                 "switch USB debugging off and on, or start it anew",
@@ -194,7 +196,7 @@ class Adb:
             ) from None
         except OutputTooLargeError:
             raise ProgramError(
-                f"a command on device {serial!r} printed more than {largest_bytes / 2**20:g} MiB; "
+                f"{what} on device {serial!r} printed more than {largest_bytes / 2**20:g} MiB; "
                 "find out with `adb shell` what it prints"
             ) from None
         try:
@@ -296,7 +298,7 @@ class Adb:
         # Both streams come as one then.
         return ["shell", "-n", "-T"] if self._has_shell_v2[serial] else ["exec-out"]
 
-    def _explain_silence(self, serial: str, timeout_s: float) -> None:
+    def _explain_silence(self, serial: str, timeout_s: float, what: str) -> None:
         """Raises ProgramError if the device still answers."""
         try:
             with self.shielded():
@@ -304,7 +306,7 @@ class Adb:
         except DeviceError:
             return
         raise ProgramError(
-            f"a command on device {serial!r} took longer than {timeout_s:g} s, while the device still answers; "
+            f"{what} on device {serial!r} took longer than {timeout_s:g} s, while the device still answers; "
             "give it more time, or find out with `adb shell` why it is slow"
         )
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 SHORT_S = 15.0
 """Enough for a command that computes nothing, on a phone that wakes up."""
 
-_END_TIMEOUT_S = 10.0
+_END_TIMEOUT_S = 6.0
 _END_PATIENCE_S = 5.0
 _RECOVERY_PATIENCE_S = 10.0
 
@@ -38,8 +38,9 @@ class DeviceShell:
         *,
         timeout_s: float = SHORT_S,
         largest_bytes: int = LARGEST_OUTPUT_BYTES,
-        pid_file: str = "",
+        own_folder: str = "",
         name: str | None = None,
+        what: str = "a command",
     ) -> Finished:
         """What a command answered, whole; after any error, Ctrl-C included, nothing of it runs on there.
 
@@ -47,8 +48,9 @@ class DeviceShell:
             command: For the device's shell.
             timeout_s: For all of it.
             largest_bytes: Of its output.
-            pid_file: Where it writes the process group that it starts, if it does.
+            own_folder: That it makes for a program, if it does; gone with the program.
             name: Unique, to find its processes by.
+            what: What a person calls it.
 
         Raises:
             DeviceError: as `Adb.shell`; the message also says if something could not be ended.
@@ -56,14 +58,14 @@ class DeviceShell:
         name = name or f"shell-{secrets.token_hex(8)}"
         mark = f"{self.scope}/{name}"
         try:
-            return self._retried(command, mark, timeout_s, largest_bytes)
+            return self._retried(command, mark, timeout_s, largest_bytes, what)
         except UnreachableError:
             raise
         except DeviceError as error:
-            end = self.end(name, pid_file=pid_file)
+            end = self.end(name, own_folder=own_folder)
             raise type(error)(f"{error}; {end or 'what ran was ended there'}", transient=error.transient) from error
         except KeyboardInterrupt:
-            if end := self.end(name, pid_file=pid_file):
+            if end := self.end(name, own_folder=own_folder):
                 log.warning("%s", end)
             raise
 
@@ -83,12 +85,12 @@ class DeviceShell:
         """
         self.adb.reconnect(self.serial, patience_s=_RECOVERY_PATIENCE_S)
 
-    def end(self, name: str, *, pid_file: str = "") -> str | None:
+    def end(self, name: str, *, own_folder: str = "") -> str | None:
         """Ends all processes with `name` in their mark or command line, and says what could not be ended.
 
         Goes on after a stop. A lost connection is tried once more.
         """
-        call = remote.signal_call(name, pid_file=pid_file)
+        call = remote.signal_call(name, own_folder=own_folder)
         deadline = time.monotonic() + _END_PATIENCE_S
         with self.adb.shielded():
             try:
@@ -115,23 +117,29 @@ class DeviceShell:
         """
         with self.adb.shielded():
             try:
-                return self._answer(command, "clean-up", _END_TIMEOUT_S)
+                return self._clean(command)
             except DeviceError:
                 self.recover()
-                return self._answer(command, "clean-up", _END_TIMEOUT_S)
+                return self._clean(command)
 
-    def _retried(self, command: str, mark: str, timeout_s: float, largest_bytes: int) -> Finished:
+    def _retried(self, command: str, mark: str, timeout_s: float, largest_bytes: int, what: str) -> Finished:
         try:
-            return self._answer(command, mark, timeout_s, largest_bytes)
+            return self._answer(command, mark, timeout_s, largest_bytes, what)
         except UnreachableError as error:
             # Nothing was started, so nothing can run twice.
             self._recover_from(error)
-            return self._answer(command, mark, timeout_s, largest_bytes)
+            return self._answer(command, mark, timeout_s, largest_bytes, what)
 
     def _recover_from(self, error: UnreachableError) -> None:
         if not error.transient:
             raise error
         self.recover()
 
-    def _answer(self, command: str, mark: str, timeout_s: float, largest_bytes: int = LARGEST_OUTPUT_BYTES) -> Finished:
-        return self.adb.shell(self.serial, command, mark=mark, timeout_s=timeout_s, largest_bytes=largest_bytes)
+    def _answer(self, command: str, mark: str, timeout_s: float, largest_bytes: int, what: str) -> Finished:
+        return self.adb.shell(
+            self.serial, command, mark=mark, timeout_s=timeout_s, largest_bytes=largest_bytes, what=what
+        )
+
+    def _clean(self, command: str) -> Finished:
+        # A device that is silent here has been asked long enough: no probe.
+        return self.adb.shell(self.serial, command, mark="clean-up", timeout_s=_END_TIMEOUT_S, probe=False)

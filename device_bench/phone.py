@@ -60,8 +60,9 @@ class Phone:
             remote.execute_call(command.argv, command.environment, command.cpu_mask, folder, run, part),
             timeout_s=timeout_s,
             largest_bytes=LARGEST_OUTPUT_BYTES,
-            pid_file=f"{run}/pid",
+            own_folder=run,
             name=name,
+            what=repr(command.argv[0]),
         )
         if answer.exit_code:
             raise self._not_begun(answer, folder)

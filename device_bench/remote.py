@@ -157,30 +157,37 @@ rmdir "${1%/*}" 2>/dev/null
 """
 
 # $1 signal, or 0 to look only; $2 a text in the mark or the command line, as a pattern that does not match itself;
-# $3 $4 the halves of the pid file's path, in two because it holds that text; it may be missing.
-# Prints the processes that it found and sent the signal. The run's own process group is known by the pid file: a
-# program that wipes its environment and its name does not escape.
+# $3 $4 the halves of the path of a program's own folder (see below), in two because it holds that text; or empty.
+# Prints the processes that it found and sent the signal; a zombie is none. The process group is known by the folder: a
+# program that wipes its environment and its name does not escape. The folder goes with the last process.
 END_PROCESSES = """
-for f in $(grep -lsz "$2" /proc/[0-9]*/environ /proc/[0-9]*/cmdline); do
+own=$3$4
+group=none
+[ -z "$own" ] || [ ! -s "$own/pid" ] || group=$(cat "$own/pid")
+found=
+for f in $(
+  grep -lsz "$2" /proc/[0-9]*/environ /proc/[0-9]*/cmdline
+  grep -ls ") [^ZX] [0-9]* $group " /proc/[0-9]*/stat
+); do
   p=${f#/proc/}
   p=${p%%/*}
-  kill "-$1" "$p" 2>/dev/null && echo "$p"
+  kill "-$1" "$p" 2>/dev/null && found=yes && echo "$p"
 done
-[ -s "$3$4" ] && p=$(cat "$3$4") && kill "-$1" "-$p" 2>/dev/null && echo "$p"
+[ -n "$found" ] || [ -z "$own" ] || rm -rf "$own"
 exit 0
 """
 
 
-def signal_call(text: str, *, number: int = 9, pid_file: str = "") -> str:
+def signal_call(text: str, *, number: int = 9, own_folder: str = "") -> str:
     """The command that ends all processes with `text` in their mark or command line, but not itself, and lists them.
 
     Args:
         text: Letters, digits and hyphens; at least two.
         number: Of the signal; 0 lists only.
-        pid_file: Of a process group that is meant, too; its path holds `text`, or is empty.
+        own_folder: Of a program, that goes too; its path holds `text`, or is empty.
     """
-    cut = pid_file.find(text) + 1
-    return script_call(END_PROCESSES, str(number), f"[{text[0]}]{text[1:]}", pid_file[:cut], pid_file[cut:])
+    cut = own_folder.find(text) + 1
+    return script_call(END_PROCESSES, str(number), f"[{text[0]}]{text[1:]}", own_folder[:cut], own_folder[cut:])
 
 
 # A program. $1 folder, $2 folder for our own files, $3 mask or empty, $4 how it is started, $5 what runs inside,
