@@ -124,12 +124,12 @@ WRONG = [
     (["--model", "mobilenet_v2_1.4", "--weights", "missing.keras"], "checkpoint missing.keras does not exist; give"),
     (["--model", "mobilenet_v2_1.4", "--weights", "."], "does not exist; give the path of a .keras file"),
     (["--model", "mobilenet_v2_1.4", "--output", "classes"], "argument --output: invalid choice: 'classes'"),
-    (["--model", "mobilenet_v2_1.4", "--calibration-images", "many"], "invalid int value: 'many'"),
-    (["--model", "mobilenet_v2_1.4", "--calibration-images", "0"], "cannot take 0 calibration images"),
-    (["--model", "mobilenet_v2_1.4", "--calibration-images", "-1"], "cannot take -1 calibration images"),
+    (["--model", "mobilenet_v2_1.4", "--calibration-images", "many"], "'many' is not a whole number from 1"),
+    (["--model", "mobilenet_v2_1.4", "--calibration-images", "0"], "'0' is not a whole number from 1 up; see"),
+    (["--model", "mobilenet_v2_1.4", "--calibration-images", "-1"], "'-1' is not a whole number from 1 up; see"),
     (["--model", "mobilenet_v2_1.4", "--calibration-images", "99999"], "cannot take 99999 calibration images"),
     (["--model", "mobilenet_v2_1.4", "--seed", "-1"], "argument --seed: -1 is outside 0..4294967295"),
-    (["--model", "mobilenet_v2_1.4", "--weights", "random", "--calibration-images", "0"], "cannot take 0 calibration"),
+    (["--model", "mobilenet_v2_1.4", "--weight", "random"], "unrecognized arguments: --weight random"),
     ([], "the following arguments are required: --model"),
 ]  # fmt: skip
 
