@@ -132,11 +132,9 @@ def _restore(target: Target, old: Mapping[str, str], journal: str, sleep: Sleep)
     unread = dict.fromkeys(old, (None, "it was not looked at before it was put back"))
     with _undisturbed(target):
         changes = _write(target, {name: old[name] for name in SETTINGS if name in old}, unread, sleep)
-        if failed := [change for change in changes if change.outcome == "refused"]:
-            what = ", ".join(f"{change.setting} to {change.wanted!r} ({change.reason})" for change in failed)
-            raise DeviceError(
-                f"{target.name} does not put back {what}; set it by hand and remove {clean(journal)} from the device"
-            )
+        for change in changes:
+            if change.outcome == "refused":
+                _say_refused(target, change, journal)
         removed = target.shell(f"rm -f {shlex.quote(journal)}")
         if removed.exit_code:
             said = clean(removed.stderr.decode(errors="replace")) or f"exit code {removed.exit_code}"
@@ -145,6 +143,13 @@ def _restore(target: Target, old: Mapping[str, str], journal: str, sleep: Sleep)
                 " the device"
             )
     return changes
+
+
+def _say_refused(target: Target, change: Change, journal: str) -> None:
+    what = f"{target.name} does not put back {change.setting} to {change.wanted!r} ({change.reason})"
+    if not SETTINGS[change.setting].heals:
+        raise DeviceError(f"{what}; set it by hand and remove {clean(journal)} from the device")
+    _log.warning("%s", what)
 
 
 def _undisturbed(target: Target) -> AbstractContextManager[object]:

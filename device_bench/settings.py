@@ -66,6 +66,8 @@ class Setting:
     """Value -> command."""
     default: str
     """To go back to where the value before cannot be read."""
+    heals: bool = False
+    """Goes back by itself sooner or later, so that a phone that is slow to do so is no error."""
 
     def parse(self, answer: Answer | None) -> tuple[str | None, str]:
         """The value, or None and the reason."""
@@ -151,6 +153,7 @@ SCREEN = Setting(
     value=_screen,
     write=lambda value: f"input keyevent KEYCODE_{'WAKEUP' if value == 'on' else 'SLEEP'}",
     default="off",
+    heals=True,
 )
 FIXED_PERFORMANCE = Setting(
     name="fixed_performance",
