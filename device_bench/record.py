@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import platform
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -350,7 +350,7 @@ def find_resumable(folder: Path, identity: str, digest: str) -> Path | None:
 
 
 def describe_tool() -> dict[str, Any]:
-    """Version of this program and, in a clone, its commit and whether files differ from it."""
+    """Version of this program, which runs from its clone; its commit, and whether files differ from it."""
     root = Path(__file__).parents[1]
 
     def git(*words: str) -> str | None:
@@ -363,7 +363,7 @@ def describe_tool() -> dict[str, Any]:
     commit = git("rev-parse", "HEAD")
     changes = git("status", "--porcelain", "--untracked-files=no")
     return {
-        "version": version("mobile-deploy-toolchain"),
+        "version": tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"],
         "commit": commit,
         "dirty": None if changes is None else bool(changes),
         "python": platform.python_version(),
