@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 
@@ -59,7 +60,7 @@ ADB_CAUSES: tuple[Cause, ...] = (
         UnreachableError,
         True,
         "the adb server cannot be reached or started",
-        "look at `adb start-server`; another port is chosen with ANDROID_ADB_SERVER_PORT",
+        "run `adb start-server` by hand, or choose another port with ANDROID_ADB_SERVER_PORT",
     ),
     Cause(
         r"failed to connect to|unable to connect to|cannot connect to|cannot resolve host|failed to resolve",
@@ -114,30 +115,35 @@ ADB_CAUSES: tuple[Cause, ...] = (
     ),
 )
 
-START_CAUSES: tuple[Cause, ...] = (
+# Also with exit code 1 (mksh, Android's linker) or 2 (busybox, which reads a foreign program as a script).
+_FOREIGN_CAUSES = (
     Cause(
-        r"CANNOT LINK EXECUTABLE|error while loading shared libraries",
+        r"^CANNOT LINK EXECUTABLE |: error while loading shared libraries: ",
         ProgramError,
         False,
         "a library that it needs is missing",
         "use a statically linked program, or push the library beside it",
     ),
     Cause(
-        r"not executable: \S+ ELF file|Exec format error|syntax error: .*unexpected|cannot execute binary file",
+        r": not executable: \S+ ELF file|: Exec format error|: [Ss]yntax error: |: cannot execute binary file",
         ProgramError,
         False,
         "it was built for another processor",
         "use the build for the device's ABI",
     ),
+)
+
+START_CAUSES: tuple[Cause, ...] = (
+    *_FOREIGN_CAUSES,
     Cause(
-        r"Permission denied|can't execute",
+        r": (Permission denied|can't execute|cannot execute: Is a directory|Is a directory)",
         ProgramError,
         False,
         "its system refuses to execute it",
         "push it as executable, to a folder that is not mounted noexec",
     ),
     Cause(
-        r"not found|No such file or directory|inaccessible",
+        r": (not found|inaccessible or not found|No such file or directory|cannot execute: required file not found)$",
         ProgramError,
         False,
         "there is no such program, or its loader is missing: it was built for another system or processor",
@@ -145,6 +151,8 @@ START_CAUSES: tuple[Cause, ...] = (
     ),
 )
 
+# How dash, mksh, busybox and bash name themselves before they name the program.
+_SHELL = r"(?:E: )?(?:\S*sh: )?(?:<\w+>\[\d+\]: )?(?:line \d+: |\d+: )?(?:exec: )?(?:line \d+: )?"
 _CHATTER = re.compile(r"\* daemon .*|.*files? pushed, .* skipped\..*|List of devices attached|\s*")
 
 
@@ -169,25 +177,18 @@ def storage_error(text: str, serial: str, folder: str) -> StorageError:
 def start_error(exit_code: int, stderr: str, program: str, serial: str) -> ProgramError | None:
     """Why a program was not started at all, by the words of the shell or the linker; None if it did run.
 
-    A shell ends with 126 or 127 then, mksh and Android's linker also with 1; a program may use these codes for its own
-    ends, so the code alone proves nothing.
+    A shell ends with 126 or 127 then. A program may use these codes for its own ends, so the code alone proves nothing:
+    the first line must be the shell's, or the linker's.
     """
-    lines = [line for line in stderr.splitlines() if line.strip()]
-    if exit_code not in (1, 126, 127) or not lines:
-        return None
-    # The shell names itself and the program, and nothing ran that could print before it.
-    name = re.escape(program)
-    refusal = rf"(\S*sh: )?(<\w+>\[\d+\]: |line )?(\d+: )?(exec: )?({name}: .*)"
-    if exit_code == 1:
-        refusal = rf"CANNOT LINK EXECUTABLE .*|(\S*sh: )?.*{name}: not executable: .*"
-    elif "error while loading shared libraries" in lines[0]:
-        refusal = ".*"
-    cause = _cause(START_CAUSES, lines[0])
-    if cause is None or not re.match(refusal, lines[0]):
+    line = next((line for line in stderr.splitlines() if line.strip()), "")
+    causes = {1: _FOREIGN_CAUSES, 2: _FOREIGN_CAUSES, 126: START_CAUSES, 127: START_CAUSES}.get(exit_code, ())
+    cause = _cause(causes, line)
+    # bash completes the path.
+    named = rf"{_SHELL}(?:{re.escape(program)}|/\S*{re.escape(posixpath.basename(program))}): .*"
+    if cause is None or not (line.startswith("CANNOT LINK EXECUTABLE ") or re.fullmatch(named, line)):
         return None
     return ProgramError(
-        f"device {serial!r} cannot start {program!r}: {cause.what} ({excerpt(lines[0], cause.pattern)!r}); "
-        f"{cause.next_step}"
+        f"device {serial!r} cannot start {program!r}: {cause.what} ({excerpt(line)!r}); {cause.next_step}"
     )
 
 
