@@ -115,6 +115,11 @@ def _row(delegate: str, verdict: Any, evidence: tuple[str, ...]) -> Delegation:
 
 
 def _measured(init: float, first: float, warmup: LatencySummary | None, latency: LatencySummary) -> Measured:
+    if latency.mean_us == 0:
+        raise RunnerOutputError(
+            "the average is 0.00 ms: litert-benchmark prints hundredths, and this network is faster; use the "
+            "interpreter runner for it"
+        )
     names = MemoryUse.__slots__[:4]
     unknown: dict[str, int | None] = dict.fromkeys(names)
     return Measured(

@@ -20,7 +20,7 @@ from device_bench.case import Case, Pass, RunSettings
 from device_bench.parse.loop import RESULT_FILE
 from device_bench.result import RunnerOutput
 from device_bench.runner import RunnerInfo
-from device_bench.runners.native import read_run
+from device_bench.runners.native import INSTALLED, read_run
 from device_bench.runners.start import HELP_TIMEOUT_S, check_started, shown
 from device_bench.runners.value_files import batches
 from device_bench.target import Command, Finished, Target
@@ -148,7 +148,7 @@ def find_loop(target: Target, python: str, folder: str, package: Package) -> Loo
         sha256=None,
         versions=versions,
         flags=(),
-        source=f"{package} of {python} on the device",
+        source=INSTALLED,
     )
     return Loop(info=info, script=script, package=package)
 
