@@ -26,6 +26,8 @@ _TITLE = "device_bench settings 1"
 _LARGEST_JOURNAL_BYTES = 4096
 _LOOKS = 4
 """A second apart: a screen takes a second or two to wake."""
+_PATIENCE_S = 20.0
+"""For each look and change: while settings are put back, Ctrl-C waits."""
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ def restore_left_over(target: Target, *, journal: str = JOURNAL, sleep: Sleep = 
 def _write(target: Target, values: Mapping[str, str], before: _Before, sleep: Sleep) -> tuple[Change, ...]:
     """Writes values, reads them back for as long as a phone may take, and judges each."""
     rows = [SETTINGS[name] for name in values]
-    said = ask(target, {row.name: f"( {row.write(values[row.name])} ) 2>&1" for row in rows}) if rows else {}
+    said = ask(target, {row.name: f"( {row.write(values[row.name])} ) 2>&1" for row in rows}, timeout_s=_PATIENCE_S)
     now = _read_back(target, rows, values, sleep)
     return tuple(row.judge(values[row.name], before[row.name], said[row.name], now.get(row.name)) for row in rows)
 
@@ -114,7 +116,7 @@ def _write(target: Target, values: Mapping[str, str], before: _Before, sleep: Sl
 def _read_back(target: Target, rows: list[Setting], values: Mapping[str, str], sleep: Sleep) -> dict[str, Answer]:
     questions = {row.name: row.read for row in rows if row.read}
     for looks_left in reversed(range(_LOOKS if questions else 0)):
-        answers = ask(target, questions)
+        answers = ask(target, questions, timeout_s=_PATIENCE_S)
         if not looks_left or all(SETTINGS[name].parse(answers[name])[0] == values[name] for name in questions):
             return answers
         sleep(1.0)
@@ -130,8 +132,15 @@ def _may_differ(change: Change) -> bool:
 
 def _restore(target: Target, old: Mapping[str, str], journal: str, sleep: Sleep) -> tuple[Change, ...]:
     unread = dict.fromkeys(old, (None, "it was not looked at before it was put back"))
+    values = {name: old[name] for name in SETTINGS if name in old}
     with _undisturbed(target):
-        changes = _write(target, {name: old[name] for name in SETTINGS if name in old}, unread, sleep)
+        try:
+            changes = _write(target, values, unread, sleep)
+        except DeviceError as error:
+            if not error.transient:
+                raise
+            target.recover()
+            changes = _write(target, values, unread, sleep)
         for change in changes:
             if change.outcome == "refused":
                 _say_refused(target, change, journal)

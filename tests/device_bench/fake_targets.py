@@ -13,6 +13,9 @@ import pytest
 from device_bench.target import Command, Finished
 from tests.device_bench import phone_texts
 
+Answers = Mapping[str, str | bytes | tuple[str | bytes, int | None]]
+"""Output by question, with an exit code that is not 0; None for one that was cut off."""
+
 
 class _Quiet:
     """What these tests need of no target."""
@@ -29,10 +32,12 @@ class _Quiet:
     def pull(self, remote: str, local: Path, *, largest_bytes: int = 64 * 2**20) -> None:
         raise NotImplementedError
 
+    def recover(self) -> None:
+        raise NotImplementedError
+
     @contextmanager
     def session(self) -> Iterator[str]:
-        raise NotImplementedError
-        yield ""
+        yield "/data/local/tmp/device_bench/run"
 
 
 def finished(stdout: bytes = b"", *, stderr: bytes = b"", exit_code: int = 0) -> Finished:
@@ -42,13 +47,13 @@ def finished(stdout: bytes = b"", *, stderr: bytes = b"", exit_code: int = 0) ->
 class TableTarget(_Quiet):
     """Answers the questions of `ask` by name; a name that is not in the table is a program that does not exist."""
 
-    def __init__(self, answers: Mapping[str, str | bytes | tuple[str | bytes, int | None]]) -> None:
+    def __init__(self, answers: Answers) -> None:
         self.answers = dict(answers)
         self.unanswered: set[str] = set()
         self.asked = 0
 
     def shell(self, script: str, *, timeout_s: float = 15.0) -> Finished:
-        assert timeout_s >= 15
+        assert timeout_s >= 15, "too short for dumpsys"
         self.asked += 1
         found = re.search("([0-9a-f]{16}) begin", script)
         assert found, "not a script of questions"
@@ -173,7 +178,7 @@ def make_root(folder: Path, kind: str) -> tuple[Root, tuple[str, ...]]:
         pytest.skip(f"{', '.join(absent)} not installed")
     tools = folder / "tools"
     tools.mkdir(parents=True)
-    known = _TOOLS
+    known: tuple[str, ...] = _TOOLS
     if multi:
         names = [multi, *(["--list"] if multi == "busybox" else [])]
         listed = subprocess.run(names, capture_output=True, text=True, check=True).stdout.split()

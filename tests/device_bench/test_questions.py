@@ -1,4 +1,5 @@
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,11 +11,11 @@ from tests.device_bench.fake_targets import KINDS, ShellTarget, TableTarget, mak
 
 
 @pytest.fixture(params=KINDS)
-def shell(request, tmp_path):
+def shell(request: pytest.FixtureRequest, tmp_path: Path) -> ShellTarget:
     return ShellTarget(*make_root(tmp_path, request.param))
 
 
-def test_all_questions_take_one_round_trip_and_keep_their_answers_apart(shell):
+def test_all_questions_take_one_round_trip_and_keep_their_answers_apart(shell: ShellTarget) -> None:
     answers = ask(shell, {"one": "echo 1; echo 2", "two": "printf %s 'no line end'", "three": "true"})
     assert len(shell.scripts) == 1
     assert answers == {
@@ -24,7 +25,7 @@ def test_all_questions_take_one_round_trip_and_keep_their_answers_apart(shell):
     }
 
 
-def test_exit_codes_and_absent_programs_are_told_apart(shell):
+def test_exit_codes_and_absent_programs_are_told_apart(shell: ShellTarget) -> None:
     answers = ask(
         shell, {"bad": "echo x; exit 7", "absent": "no-such-program --now", "quiet": "true", "good": "echo x"}
     )
@@ -34,16 +35,16 @@ def test_exit_codes_and_absent_programs_are_told_apart(shell):
     assert answers["good"].refusal("good") is None
 
 
-def test_a_question_that_ends_its_shell_or_reads_input_does_not_take_the_next_ones_along(shell):
+def test_a_question_that_ends_its_shell_or_reads_input_does_not_take_the_next_ones_along(shell: ShellTarget) -> None:
     answers = ask(shell, {"leaves": "exit 0", "reads": "cat", "cd": "cd /", "last": "echo here"})
     assert [answers[name].text for name in ("leaves", "reads", "last")] == ["", "", "here\n"]
 
 
-def test_error_output_is_not_taken_for_an_answer(shell):
+def test_error_output_is_not_taken_for_an_answer(shell: ShellTarget) -> None:
     assert ask(shell, {"q": "echo noise >&2; echo answer"})["q"].text == "answer\n"
 
 
-def test_an_endless_answer_is_cut_on_the_target_and_marked(shell):
+def test_an_endless_answer_is_cut_on_the_target_and_marked(shell: ShellTarget) -> None:
     started = time.monotonic()
     answers = ask(shell, {"endless": "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaa; done", "next": "echo fine"})
     assert answers["endless"].exit_code is None
@@ -53,17 +54,17 @@ def test_an_endless_answer_is_cut_on_the_target_and_marked(shell):
     assert time.monotonic() - started < 10
 
 
-def test_an_old_head_without_bytes_leaves_the_answers_whole(shell):
+def test_an_old_head_without_bytes_leaves_the_answers_whole(shell: ShellTarget) -> None:
     shell.root.command("head", "exit 1")
     assert ask(shell, {"q": "echo answer"})["q"] == Answer(text="answer\n", exit_code=0)
 
 
-def test_invalid_utf8_and_carriage_returns_are_survived():
+def test_invalid_utf8_and_carriage_returns_are_survived() -> None:
     answers = ask(TableTarget({"q": b"\xff\xfe caf\xc3\xa9\r\n"}), {"q": "x"})
     assert answers["q"].text == "\ufffd\ufffd café\r\n"
 
 
-def test_marks_of_another_call_in_an_answer_are_only_text(shell):
+def test_marks_of_another_call_in_an_answer_are_only_text(shell: ShellTarget) -> None:
     text = "0123456789abcdef begin next\n0123456789abcdef end 0\n"
     shell.root.write("proc/hostile", text)
     answers = ask(shell, {"q": "cat /proc/hostile", "next": "echo real"})
@@ -71,7 +72,7 @@ def test_marks_of_another_call_in_an_answer_are_only_text(shell):
     assert answers["next"].text == "real\n"
 
 
-def test_an_answer_that_ends_too_early_is_a_transient_error():
+def test_an_answer_that_ends_too_early_is_a_transient_error() -> None:
     target = TableTarget({"one": "1"})
     target.unanswered = {"two"}
     message = r"fake phone answered 1 of 2 questions, 'two' is the first without an answer; run the same command again"
@@ -80,32 +81,32 @@ def test_an_answer_that_ends_too_early_is_a_transient_error():
     assert caught.value.transient
 
 
-def test_no_question_is_no_round_trip():
+def test_no_question_is_no_round_trip() -> None:
     target = TableTarget({})
     assert ask(target, {}) == {}
     assert target.asked == 0
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_come_back_as_one_text(data):
+def test_any_bytes_come_back_as_one_text(data: bytes) -> None:
     answer = ask(TableTarget({"q": data}), {"q": "x"})["q"]
     assert answer == Answer(text=data.decode(errors="replace"), exit_code=0)
 
 
 @given(st.text(max_size=2000), st.integers(2, 300))
-def test_cleaned_text_is_short_and_cannot_steer_a_terminal(text, longest):
+def test_cleaned_text_is_short_and_cannot_steer_a_terminal(text: str, longest: int) -> None:
     result = clean(text, longest=longest)
     assert len(result) <= longest
     assert result.isprintable()
     assert result == result.strip()
 
 
-def test_clean_keeps_words_and_shows_that_something_was_cut():
+def test_clean_keeps_words_and_shows_that_something_was_cut() -> None:
     assert clean(" Pixel\t9\n\x1b[31mPro\u202e ") == "Pixel 9 [31mPro"
     assert clean("a" * 300) == "a" * 199 + "…"
 
 
-def test_a_finding_that_is_missing_has_its_reason():
+def test_a_finding_that_is_missing_has_its_reason() -> None:
     found = Findings()
     found.put("known", 0, "never needed")
     found.put("unknown", None, "nobody knows")

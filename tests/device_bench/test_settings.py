@@ -4,7 +4,7 @@ import re
 import pytest
 
 from device_bench.questions import Answer
-from device_bench.settings import FIXED_PERFORMANCE, SCREEN, SETTINGS, STAY_AWAKE, Change
+from device_bench.settings import FIXED_PERFORMANCE, SCREEN, SETTINGS, STAY_AWAKE, Change, Setting
 
 OK = Answer(text="", exit_code=0)
 ABSENT = Answer(text="", exit_code=127)
@@ -15,7 +15,7 @@ def says(text: str, code: int = 0) -> Answer:
 
 
 @pytest.mark.parametrize("row", SETTINGS.values(), ids=lambda row: row.name)
-def test_every_value_that_is_written_is_known_and_every_default_too(row):
+def test_every_value_that_is_written_is_known_and_every_default_too(row: Setting) -> None:
     assert re.fullmatch(row.known, row.wanted)
     assert re.fullmatch(row.known, row.default)
     assert all(re.fullmatch(row.known, value) for value in row.suffices)
@@ -31,7 +31,7 @@ def test_every_value_that_is_written_is_known_and_every_default_too(row):
         (SCREEN, says("  mWakefulness=Dreaming\n"), "on"),
     ],
 )
-def test_values_are_read(row, answer, value):
+def test_values_are_read(row: Setting, answer: Answer, value: str) -> None:
     assert row.parse(answer) == (value, "")
 
 
@@ -50,11 +50,11 @@ def test_values_are_read(row, answer, value):
         (FIXED_PERFORMANCE, None, "Android does not tell this setting"),
     ],
 )
-def test_what_cannot_be_read_has_its_reason(row, answer, reason):
+def test_what_cannot_be_read_has_its_reason(row: Setting, answer: Answer, reason: str) -> None:
     assert row.parse(answer) == (None, reason)
 
 
-def test_a_setting_that_is_so_already_needs_no_change():
+def test_a_setting_that_is_so_already_needs_no_change() -> None:
     change = STAY_AWAKE.found(says("15\n"))
     assert change is not None
     assert (change.outcome, change.before, change.after, change.missing) == ("unchanged", "15", "15", {})
@@ -62,7 +62,7 @@ def test_a_setting_that_is_so_already_needs_no_change():
     assert FIXED_PERFORMANCE.found(None) is None
 
 
-def test_a_setting_that_cannot_be_read_is_unavailable():
+def test_a_setting_that_cannot_be_read_is_unavailable() -> None:
     change = SCREEN.found(ABSENT)
     assert change is not None
     assert (change.outcome, change.reason) == ("unavailable", "no dumpsys power on this target")
@@ -78,7 +78,7 @@ def test_a_setting_that_cannot_be_read_is_unavailable():
         (OK, ABSENT, "refused", "exit code 0"),
     ],
 )
-def test_only_what_is_read_back_is_changed(said, now, outcome, reason):
+def test_only_what_is_read_back_is_changed(said: Answer, now: Answer, outcome: str, reason: str) -> None:
     change = STAY_AWAKE.judge("7", ("0", ""), said, now)
     assert (change.outcome, change.reason, change.before) == (outcome, reason, "0")
 
@@ -93,17 +93,17 @@ def test_only_what_is_read_back_is_changed(said, now, outcome, reason):
         (ABSENT, "unavailable", "no cmd power on this target"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_back_is_accepted_at_most(said, outcome, reason):
+def test_what_cannot_be_read_back_is_accepted_at_most(said: Answer, outcome: str, reason: str) -> None:
     change = FIXED_PERFORMANCE.judge("true", (None, "not told"), said, None)
     assert (change.outcome, change.reason, change.before, change.after) == (outcome, reason, None, None)
     assert change.missing == {"before": "not told", "after": "Android does not tell this setting"}
 
 
-def test_an_unset_value_is_put_back_as_unset():
+def test_an_unset_value_is_put_back_as_unset() -> None:
     assert STAY_AWAKE.write("null") == "settings delete global stay_on_while_plugged_in"
     assert STAY_AWAKE.write("0") == "settings put global stay_on_while_plugged_in 0"
 
 
-def test_a_change_survives_json():
+def test_a_change_survives_json() -> None:
     change = FIXED_PERFORMANCE.judge("true", (None, "not told"), OK, None)
     assert Change.from_json(json.loads(json.dumps(change.to_json()))) == change

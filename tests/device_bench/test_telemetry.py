@@ -17,19 +17,19 @@ from tests.device_bench.phone_texts import BATTERY, THERMAL
         {"clocks": "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq:1800000\n", "saver": "1\n"},
     ],
 )
-def test_telemetry_survives_json(answers):
+def test_telemetry_survives_json(answers: dict[str, str]) -> None:
     telemetry = read_telemetry(TableTarget(answers))
     assert Telemetry.from_json(json.loads(json.dumps(telemetry.to_json()))) == telemetry
 
 
-def test_the_hottest_sensor_of_a_kind_counts():
+def test_the_hottest_sensor_of_a_kind_counts() -> None:
     text = THERMAL.replace("mType=2, mName=BATTERY", "mType=3, mName=SKIN2")
     telemetry = read_telemetry(TableTarget({"thermal": text}))
     assert telemetry.hottest_c("skin") == 33.5
     assert telemetry.hottest_c("gpu") is None
 
 
-def test_what_is_unknown_needs_its_reason():
+def test_what_is_unknown_needs_its_reason() -> None:
     telemetry = read_telemetry(TableTarget({}))
     with pytest.raises(ValueError, match="reasons are given for"):
         replace(telemetry, missing={})
