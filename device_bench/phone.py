@@ -10,7 +10,7 @@ import posixpath
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from device_bench import remote
@@ -83,6 +83,10 @@ class Phone:
             DeviceError: it does not within 10 s.
         """
         self._shell.recover()
+
+    def shielded(self) -> AbstractContextManager[None]:
+        """Within it, commands go on after a stop, and Ctrl-C waits: for putting things back."""
+        return self._shell.adb.shielded()
 
     @contextmanager
     def session(self) -> Iterator[str]:
