@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-MAKEFILE = (ROOT / "Makefile").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text().replace("\\\n", " ")
 TARGETS = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[0].split()
 GIVEN = re.findall(r"^GIVEN := (.*)$", MAKEFILE, re.MULTILINE)[0].split()
 HOSTILE = [
@@ -181,13 +181,12 @@ def test_a_hostile_model_reaches_python_as_one_literal_argument(clone: Path, val
     assert files(clone) == before
 
 
-@pytest.mark.parametrize("name", GIVEN)
 @pytest.mark.parametrize("value", ["$(shell touch pwned)", '"; touch pwned; "'])
-@pytest.mark.parametrize("target", ["export", "train", "models", "test", "help"])
-def test_no_variable_is_run_by_make_or_the_shell(clone: Path, name: str, value: str, target: str) -> None:
+@pytest.mark.parametrize("target", ["export", "train", "bench", "devices", "models", "test", "help"])
+def test_no_variable_is_run_by_make_or_the_shell(clone: Path, value: str, target: str) -> None:
     before = files(clone)
-    words = [target, f"{name}={value}"] if name == "MODEL" else [target, "MODEL=m", f"{name}={value}"]
-    assert make(clone, *words).returncode == 0
+    assert make(clone, target, *(f"{name}={value}" for name in GIVEN)).returncode == 0
+    assert make(clone, target, **dict.fromkeys(GIVEN, value)).returncode == 0
     assert files(clone) == before
 
 
