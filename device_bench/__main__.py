@@ -13,7 +13,7 @@ def parse_arguments() -> argparse.Namespace:
     codes = "exit codes: 0 all passed, 1 a check failed, 2 bad input, 3 a device or its connection failed"
     parser = Parser(
         prog="python -m device_bench",
-        description="Measures exported files on phones and boards, and proves that they compute there what they should.",
+        description="Measures exported files on phones and boards, and proves that they compute right there.",
         epilog=codes,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

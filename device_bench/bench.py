@@ -30,7 +30,7 @@ from device_bench.record import (
 )
 from device_bench.runner import Runner
 from device_bench.runners.discover import available_runners
-from device_bench.target import Target
+from device_bench.target import DeviceUnderTest
 from device_bench.thermal import Limits
 from export.precision import Precision
 from models.errors import ToolchainError, UsageError
@@ -172,7 +172,7 @@ def _room(cpus: Cpus, policy: str) -> int:
 
 
 def bench_all(
-    targets: Sequence[Target], request: BenchRequest, prepared: Prepared, report: Report, stop: threading.Event
+    targets: Sequence[DeviceUnderTest], request: BenchRequest, prepared: Prepared, report: Report, stop: threading.Event
 ) -> list[Outcome]:
     """One outcome per target; they are measured side by side, and one that fails costs the others nothing.
 
@@ -199,7 +199,7 @@ def bench_all(
             raise
 
 
-def bench_target(target: Target, request: BenchRequest, prepared: Prepared, report: Report) -> Outcome:
+def bench_target(target: DeviceUnderTest, request: BenchRequest, prepared: Prepared, report: Report) -> Outcome:
     """Measures on one target, or tells what would be done there."""
     outcome = Outcome(target=target.name)
     try:
@@ -225,7 +225,7 @@ def bench_target(target: Target, request: BenchRequest, prepared: Prepared, repo
 
 
 def _measure(
-    target: Target,
+    target: DeviceUnderTest,
     folder: str,
     request: BenchRequest,
     prepared: Prepared,
@@ -255,7 +255,7 @@ def _measure(
 
 
 def _open_record(
-    target: Target,
+    target: DeviceUnderTest,
     request: BenchRequest,
     prepared: Prepared,
     plan: Plan,

@@ -71,6 +71,9 @@ class Desktop:
             raise DeviceError(f"{remote!r} has {size} bytes, at most {largest_bytes} are fetched")
         _copy(source, local, 0o644)
 
+    def recover(self) -> None:
+        """Nothing: a desktop is not lost."""
+
     @contextmanager
     def session(self) -> Iterator[str]:
         """Path of a private folder while no other process of this user measures here; see `Target`."""

@@ -18,7 +18,7 @@ from device_bench.plan import Job, Plan
 from device_bench.record import Attempt, BenchRecord, check_name, save_record
 from device_bench.result import RunnerOutput
 from device_bench.runner import Runner
-from device_bench.target import Command, Finished, Target
+from device_bench.target import Command, DeviceUnderTest, Finished
 from device_bench.thermal import Limits, read_telemetry, throttled, wait_until_cool
 from models.errors import DeviceError, LinkError
 from models.files import output_errors
@@ -39,7 +39,7 @@ def now_utc() -> str:
 class Measurement:
     """One benchmark on one target, whose session is open."""
 
-    target: Target
+    target: DeviceUnderTest
     folder: str
     """Private folder on the target."""
     exported: Exported
@@ -156,7 +156,8 @@ class Measurement:
         keep = self.path.parent / raw
         command, finished, output, failure, transient = None, None, None, None, False
         telemetry: dict[str, Any] = {} if elapsed_s is None else {"elapsed_s": elapsed_s}
-        gate, reasons, waited_s = "unknown", (), 0.0
+        gate, waited_s = "unknown", 0.0
+        reasons: tuple[str, ...] = ()
         try:
             cooled = wait_until_cool(self.target, self.limits, patience_s=self.patience_s, report=self.report)
             gate, waited_s = cooled.outcome, cooled.waited_s

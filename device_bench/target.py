@@ -72,14 +72,6 @@ class Target(Protocol):
         """
         ...
 
-    def recover(self) -> None:
-        """Makes a target answer again whose connection was lost, and ends there what was running when it was.
-
-        Raises:
-            DeviceError: it does not answer within some seconds.
-        """
-        ...
-
     def push(self, local: Path, remote: str, *, executable: bool = False) -> None:
         """Copies a file and proves by SHA-256 that it arrived.
 
@@ -106,5 +98,17 @@ class Target(Protocol):
 
         Raises:
             DeviceError: another process measures on this target, or the folder cannot be made.
+        """
+        ...
+
+
+class DeviceUnderTest(Target, Protocol):
+    """A target whose connection may be lost and found again."""
+
+    def recover(self) -> None:
+        """Makes a target answer again whose connection was lost, and ends there what was running when it was.
+
+        Raises:
+            DeviceError: it does not answer within some seconds.
         """
         ...

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from models.cli import one_line
 
 if TYPE_CHECKING:
-    from device_bench.target import Target
+    from device_bench.target import DeviceUnderTest
 
 LOCAL = "local"
 
@@ -24,7 +24,7 @@ def add_target_options(group: Any) -> None:
     group.add_argument("--adb-server", metavar="HOST:PORT", help="phones at another machine's adb server")
 
 
-def choose_targets(selection: str | None, server: str | None, stop: threading.Event) -> list[Target]:
+def choose_targets(selection: str | None, server: str | None, stop: threading.Event) -> list[DeviceUnderTest]:
     """The machines that a selection means; what is attached but cannot be used is named on standard error.
 
     Raises:
@@ -32,7 +32,7 @@ def choose_targets(selection: str | None, server: str | None, stop: threading.Ev
         DeviceError: none that can be used.
     """
     words = [word.strip() for word in (selection or "").split(",") if word.strip()]
-    targets: list[Target] = []
+    targets: list[DeviceUnderTest] = []
     if LOCAL in words:
         from device_bench.desktop import Desktop
 
@@ -47,4 +47,4 @@ def choose_targets(selection: str | None, server: str | None, stop: threading.Ev
     choice = adb.choose(",".join(words) or None)
     for device in choice.unusable:
         sys.stderr.write(f"left out: {one_line(str(device))}\n")
-    return [*targets, *(Phone(adb, device.serial) for device in choice.usable)]
+    return [*targets, *(Phone(adb, device.serial) for device in choice.devices)]

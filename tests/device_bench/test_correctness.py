@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from device_bench.case import RunnerName
 from device_bench.correctness import (
     OutputCheck,
     OutputLimit,
@@ -85,7 +86,7 @@ def test_numbers_that_are_none_fail(value: float) -> None:
 def test_shuffled_images_fail_for_every_limit_in_use() -> None:
     for precision in ("float32", "float16", "dynamic_range", "int8", "int8_npu", "int16x8"):
         for kernels in ("xnnpack", "builtin", "onnxruntime", "gpu"):
-            limit = output_limit(precision, kernels)  # type: ignore[arg-type]
+            limit = output_limit(precision, kernels)
             assert not compare_outputs(sure()[::-1], sure(), BYTES, limit, "xnnpack").passed
             assert limit.reason
 
@@ -97,7 +98,7 @@ def test_the_limit_is_tight_where_kernels_are_the_same() -> None:
     assert output_limit("float16", "gpu").max_abs_error == 0.03
 
 
-def info(name: str, *flags: str) -> RunnerInfo:
+def info(name: RunnerName, *flags: str) -> RunnerInfo:
     return RunnerInfo(
         name=name,
         flavour="classic",
@@ -105,7 +106,7 @@ def info(name: str, *flags: str) -> RunnerInfo:
         sha256=None,
         versions={},
         flags=flags,
-        source="given",  # type: ignore[arg-type]
+        source="given",
     )
 
 

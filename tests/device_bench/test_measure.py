@@ -136,7 +136,7 @@ def make_measurement(
     )
     for case in plan.cases:
         for kernels in ("xnnpack", "gpu"):
-            desktop._known[case.model.file, kernels] = ANSWERS  # type: ignore[index]  # noqa: SLF001 - no TensorFlow here
+            desktop._known[case.model.file, kernels] = ANSWERS  # noqa: SLF001 - no TensorFlow here
     started = "2026-11-21T12:00:00Z"
     return Measurement(
         target=target, folder="/run", exported=exported, pictures=pictures, runners={"classic": runner},
