@@ -175,7 +175,7 @@ def load_outputs(path: Path, count: int, dtype: str) -> NDArray[np.generic]:
     """
     try:
         # Mapped: a forged header cannot ask for more memory than the file has bytes.
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        stored = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError, SyntaxError, OverflowError) as error:
         raise RunnerOutputError(f"the outputs are no NumPy file: {shown(str(error))}; run the same again") from error
     if (
