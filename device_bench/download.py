@@ -57,7 +57,8 @@ def download(url: str, path: Path, limits: Limits, report: Report) -> None:
                 raise
             # What was kept is no beginning of the file, or all of it: that cannot be told, so it comes anew.
             error.close()
-            path.unlink(missing_ok=True)
+            with output_errors(path):
+                path.unlink(missing_ok=True)
             response = _open(url, _resume_headers(path, tag), limits)
         with response:
             _copy(response, path, _start(response, path, tag, url, limits), url, limits, deadline, report)
@@ -136,7 +137,8 @@ def _start(response: http.client.HTTPResponse, path: Path, tag: Path, url: str, 
     if etag.startswith('"') and size is not None:
         write_file(tag, json.dumps({"etag": etag}).encode())
     elif not offset:
-        tag.unlink(missing_ok=True)
+        with output_errors(tag):
+            tag.unlink(missing_ok=True)
     return offset
 
 
