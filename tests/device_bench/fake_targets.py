@@ -145,6 +145,8 @@ class ShellTarget(_Quiet):
     scripts: list[str] = field(default_factory=list)
     before: Callable[[str], None] = lambda _: None
     """Called with each script before it runs; may raise."""
+    merged: bool = False
+    """Error output comes as standard output, as over an old adb."""
 
     def shell(self, script: str, *, timeout_s: float = 15.0) -> Finished:
         self.scripts.append(script)
@@ -154,12 +156,13 @@ class ShellTarget(_Quiet):
         done = subprocess.run(
             [*self.shell_words, "-c", moved],
             env={"PATH": f"{folder}/bin:{self.root.tools}", "TMPDIR": folder},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
+            input=b"for nobody\n",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if self.merged else subprocess.PIPE,
             timeout=timeout_s,
             check=False,
         )
-        back = (stream.replace(folder.encode(), b"") for stream in (done.stdout, done.stderr))
+        back = (stream.replace(folder.encode(), b"") for stream in (done.stdout, done.stderr or b""))
         return finished(next(back), stderr=next(back), exit_code=done.returncode)
 
 

@@ -41,6 +41,7 @@ def test_a_question_that_ends_its_shell_or_reads_input_does_not_take_the_next_on
 
 
 def test_error_output_is_not_taken_for_an_answer(shell: ShellTarget) -> None:
+    shell.merged = True
     assert ask(shell, {"q": "echo noise >&2; echo answer"})["q"].text == "answer\n"
 
 
