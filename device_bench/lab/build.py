@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -36,8 +36,10 @@ from models.files import format_json, output_errors, sha256_file, write_file
 from models.worker import Progress, Report
 
 STAGE = "build the lab"
-_USELESS = ("usr/share/doc", "usr/share/info", "usr/share/lintian", "usr/share/locale", "usr/share/man")
 _PACKAGES = f"usr/local/lib/python{DEVICE_PYTHON}/dist-packages"
+# A third of the whole, which would be unpacked with every start.
+_USELESS_DEBIAN = ("share/doc", "share/info", "share/lintian", "share/locale", "share/man", "lib/*-linux-gnu/gconv")
+_USELESS_PYTHON = ("numpy/**/tests", "onnxruntime/transformers")
 _LITERT_BENCHMARK = """\
 #!/usr/bin/python3
 import sys
@@ -155,8 +157,7 @@ class _Build:
         packages = apt.fetch(DEVICE_PACKAGES)
         self._origin += apt.describe(packages)
         unpack(self._programs, packages, root)
-        for name in _USELESS:
-            shutil.rmtree(root / name, ignore_errors=True)
+        _remove(root / "usr", _USELESS_DEBIAN)
         for name in ("data", "dev/shm", "opt/tflite", "system/bin", "usr/libexec"):
             (root / name).mkdir(parents=True, exist_ok=True)
         (root / "dev/null").touch()
@@ -232,10 +233,18 @@ class _Build:
         }
         write_file(made / "manifest.json", format_json(manifest).encode())
         with output_errors(archive.folder):
-            if archive.folder.exists():
-                shutil.rmtree(archive.folder)
+            # Those of earlier recipes too, apart from one whose devices are up.
+            for old in cache.glob("[0-9a-f]" * len(key)):
+                if old == archive.folder or not (old / "roots").exists():
+                    shutil.rmtree(old)
             made.rename(archive.folder)
         return archive
+
+
+def _remove(folder: Path, patterns: Sequence[str]) -> None:
+    for pattern in patterns:
+        for useless in list(folder.glob(pattern)):
+            shutil.rmtree(useless)
 
 
 _STEPS = 2 * len(MULTIARCH) + 4

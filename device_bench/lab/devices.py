@@ -66,7 +66,9 @@ def lookup_all(names: Iterable[str]) -> tuple[DeviceSpec, ...]:
         UnknownNameError: a name is unknown.
     """
     given = list(names)
-    wanted = set(DEVICES) if "all" in given else {lookup(name).name for name in given}
+    wanted = {lookup(name).name for name in given if name != "all"}
+    if "all" in given:
+        wanted = set(DEVICES)
     return tuple(spec for spec in _TABLE if spec.name in wanted)
 
 

@@ -122,6 +122,12 @@ class Guest:
                 self._adbd.returncode = -1
                 self._adbd = None
 
+    @property
+    def actions(self) -> frozenset[str]:
+        """Names of all that `obey` knows."""
+        with_value, without = self._table()
+        return frozenset({*with_value, *without, "start-adbd"})
+
     async def obey(self, action: str, value: Any) -> Any:
         """Does one of `ACTIONS`; the answer is plain JSON.
 

@@ -18,6 +18,7 @@ _RUN_TOOLS = {"unshare": "util-linux", "mount": "mount", "chroot": "coreutils", 
 _BUILD_TOOLS = {"apt-get": "apt", "dpkg-deb": "dpkg", "sh": "dash"}
 NAMESPACES = ("--user", "--map-root-user", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child")
 _OLDEST_KERNEL = (6, 7)
+SYSCTL = Path("/proc/sys")
 _SETTINGS = (
     ("kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"),
     ("kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl kernel.apparmor_restrict_unprivileged_userns=0"),
@@ -90,7 +91,7 @@ def _check_programs(packages: Mapping[str, str]) -> None:
 def _remedy() -> str:
     for name, bad, command in _SETTINGS:
         try:
-            value = (Path("/proc/sys") / name).read_text("ascii").strip()
+            value = (SYSCTL / name).read_text("ascii").strip()
         except OSError:
             continue
         if value == bad:

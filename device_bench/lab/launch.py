@@ -56,6 +56,14 @@ def start_device(spec: DeviceSpec, archive: Archive) -> LabDevice:
         raise
 
 
+def free_port() -> int:
+    """A loopback port that nobody uses. A socket bound to it by number keeps it when it stops listening for a while."""
+    with socket.socket() as any_socket:
+        any_socket.bind(("127.0.0.1", 0))
+        port: int = any_socket.getsockname()[1]
+        return port
+
+
 def ask(name: str, request: tuple[str, Any]) -> Any:
     """The device's answer to a request.
 
@@ -176,7 +184,7 @@ def _listen_on_loopback(preferred: int) -> Iterator[socket.socket]:
             listener.bind(("127.0.0.1", preferred))
         except OSError:
             # Somebody else's, perhaps another user's lab. The address is told, so any will do.
-            listener.bind(("127.0.0.1", 0))
+            listener.bind(("127.0.0.1", free_port()))
         yield listener
 
 

@@ -52,7 +52,9 @@ def write_phone(root: Path, spec: DeviceSpec, cpus: Sequence[int]) -> None:
     """
     _write_cpus(root / "sys/devices/system/cpu", cpus)
     _write_zones(root / "sys/class/thermal")
-    _write(root / "etc/machine-id", "0" * 31 + "1")
+    # Nobody else exists in the device's namespace. No script of a package has run, so these files are missing.
+    _write(root / "etc/passwd", f"root:x:0:0:root:/data:{'/system/bin/sh' if spec.android else '/bin/sh'}")
+    _write(root / "etc/group", "root:x:0:")
     if spec.cpu:
         _write(root / "etc/cpuinfo", _cpuinfo(spec.cpu, cpus).rstrip("\n"))
     if spec.android:

@@ -75,14 +75,15 @@ LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
 _FOLLOWED_BY = ("apt.py", "archive.py", "build.py", "compile_runner.sh", "native.py", "recipe.py", "wheels.py")
 
 
-def recipe_key(requirements: str) -> str:
+def recipe_key(requirements: str, code: Path = Path(__file__).parent) -> str:
     """Hex digest of all that makes the archive what it is, apart from what Debian serves on the day.
 
     Args:
         requirements: The locked requirements of the device.
+        code: Folder of the sources that follow the recipe.
     """
     digest = hashlib.sha256(requirements.encode())
     for name in _FOLLOWED_BY:
-        content = (Path(__file__).parent / name).read_bytes()
+        content = (code / name).read_bytes()
         digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:16]

@@ -13,7 +13,10 @@ _ABRUPT = struct.pack("ii", 1, 0)
 
 
 class Relay:
-    """Forwards every connection that `listener` gets to `target`, byte for byte."""
+    """Forwards every connection that `listener` gets to `target`, byte for byte.
+
+    `listener` must be bound to a port by its number: one bound to 0 loses its port when it refuses.
+    """
 
     def __init__(self, listener: socket.socket, target: tuple[str, int]) -> None:
         listener.setblocking(False)
