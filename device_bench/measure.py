@@ -19,7 +19,7 @@ from device_bench.record import Attempt, BenchRecord, check_name, save_record
 from device_bench.result import RunnerOutput
 from device_bench.runner import Runner
 from device_bench.target import Command, DeviceUnderTest, Finished
-from device_bench.thermal import Limits, read_telemetry, throttled, wait_until_cool
+from device_bench.thermal import Cooling, Limits, throttled, wait_until_cool
 from models.errors import DeviceError, LinkError
 from models.files import output_errors
 from models.worker import Progress, Report
@@ -28,6 +28,7 @@ TRIES = 3
 """Processes per job at most, and transport failures in a row at most before a target is given up."""
 
 _PATIENCE_S = 30.0
+_FRESH_S = 2.0
 
 
 def now_utc() -> str:
@@ -59,6 +60,8 @@ class Measurement:
     _pushed: set[str] = field(default_factory=set)
     _lost: int = 0
     """Transport failures in a row."""
+    _last_look: tuple[float, Cooling] | None = None
+    """After the last process, and when."""
     _started: float = field(default_factory=time.monotonic)
 
     @property
@@ -159,7 +162,7 @@ class Measurement:
         gate, waited_s = "unknown", 0.0
         reasons: tuple[str, ...] = ()
         try:
-            cooled = wait_until_cool(self.target, self.limits, patience_s=self.patience_s, report=self.report)
+            cooled = self._wait()
             gate, waited_s = cooled.outcome, cooled.waited_s
             telemetry["before"] = cooled.telemetry.to_json()
             folder = f"{self.folder}/{job.kind}-{len(self.record.attempts)}"
@@ -168,9 +171,10 @@ class Measurement:
             command = runner.command(case, job.kind, self.plan.settings, self._model_path(case), folder)
             finished = self.target.execute(command, folder, timeout_s=self.plan.settings.timeout_s)
             self._keep(keep, command, finished, runner.result_files(job.kind), folder)
-            after = read_telemetry(self.target)
-            telemetry["after"] = after.to_json()
-            reasons = throttled(cooled.telemetry, after, fixed_performance=self.fixed_performance)
+            after = wait_until_cool(self.target, self.limits, patience_s=0.0, report=self.report)
+            self._last_look = time.monotonic(), after
+            telemetry["after"] = after.telemetry.to_json()
+            reasons = throttled(cooled.telemetry, after.telemetry, fixed_performance=self.fixed_performance)
             self._tell(f"rm -rf {shlex.quote(folder)}")
             output = runner.read(case, job.kind, finished, keep, command)
             failure = self._objection(case, finished, output)
@@ -195,6 +199,15 @@ class Measurement:
             gate=gate,
             telemetry=telemetry,
         )
+
+    def _wait(self) -> Cooling:
+        """A look at the target that allows to begin, or the last one if it never did."""
+        if self._last_look is not None:
+            moment, look = self._last_look
+            # What followed the last process precedes this one.
+            if look.outcome != "gave_up" and time.monotonic() - moment < _FRESH_S:
+                return look
+        return wait_until_cool(self.target, self.limits, patience_s=self.patience_s, report=self.report)
 
     def _objection(self, case: Case, finished: Finished, output: RunnerOutput) -> str | None:
         """Why numbers that could be read are not those of the case."""

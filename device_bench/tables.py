@@ -29,9 +29,23 @@ def format_latency(latency: Spread | None) -> str:
     return f"{format_ms(latency.median_us)} ({format_ms(latency.low_us)}-{format_ms(latency.high_us)})"
 
 
+def bench_title(record: BenchRecord) -> str:
+    """What was measured on what."""
+    target, model = record.target, record.model
+    facts = target["facts"]
+    maker = facts["manufacturer"] or ""
+    name = facts["model"] or facts["cpu_name"] or facts["machine"] or target["kind"]
+    system = " ".join(str(part) for part in (facts["os_name"], facts["os_release"]) if part)
+    details = [part for part in (facts["soc_model"], system) if part]
+    what = f"{model['name']} ({model['weights']})"
+    emulated = " EMULATED: latencies mean nothing" if facts["is_emulator"] else ""
+    label = name if str(name).lower().startswith(str(maker).lower()) else f"{maker} {name}"
+    return inert(f"{what} on {label} ({', '.join(map(str, details))}), {record.plan.repeats} processes each{emulated}")
+
+
 def bench_table(record: BenchRecord) -> Table:
     """One row per case."""
-    table = Table(title=_title(record), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in ("file", "runner", "ran on", "thr"):
         table.add_column(heading, no_wrap=True)
     for heading in ("median ms (95 %)", "p95", "first", "init", "MiB"):
@@ -51,7 +65,7 @@ def bench_notes(record: BenchRecord, path: Path) -> Iterator[str]:
     yield from _further_results(record)
     if record.failure:
         yield f"[red]ended early[/] {inert(record.failure)}"
-    yield f"record: {inert(path)}, raw outputs in the folder of that name"
+    yield f"record: {inert(path)}; raw outputs in the folder of that name"
 
 
 def _refusals(record: BenchRecord) -> Iterator[str]:
@@ -70,6 +84,11 @@ def _doubts(record: BenchRecord) -> Iterator[str]:
         yield f"[yellow]throttled[/] {inert('; '.join(warm))}"
     if any(attempt.gate == "gave_up" for attempt in record.attempts):
         yield "[yellow]warm[/] some processes began on a warm device; give it more time: --cool-down SECONDS"
+    means = {
+        case.runner for case, row in zip(record.plan.cases, record.summaries(), strict=True) if row.statistic == "mean"
+    }
+    if means:
+        yield f"{', '.join(sorted(means))} prints no median: each process counts with its mean"
     noisy = [row.case for row in record.summaries() if row.latency and row.latency.noisy]
     if noisy:
         yield f"[yellow]noisy[/] {_who(noisy)}: the interval is wider than ±5 %; more processes narrow it: --repeats 15"
@@ -98,19 +117,6 @@ def _further_results(record: BenchRecord) -> Iterator[str]:
         yield f"time per process: {own:.2f} s in the runner, {around:.2f} s around it (the device's state, files, adb)"
 
 
-def _title(record: BenchRecord) -> str:
-    target, model = record.target, record.model
-    facts = target["facts"]
-    maker = facts["manufacturer"] or ""
-    name = facts["model"] or facts["cpu_name"] or facts["machine"] or target["kind"]
-    system = " ".join(str(part) for part in (facts["os_name"], facts["os_release"]) if part)
-    details = [part for part in (facts["soc_model"], system) if part]
-    what = f"{model['name']} ({model['weights']})"
-    emulated = " EMULATED: latencies mean nothing" if facts["is_emulator"] else ""
-    label = name if str(name).lower().startswith(str(maker).lower()) else f"{maker} {name}"
-    return inert(f"{what} on {label} ({', '.join(map(str, details))}), {record.plan.repeats} processes each{emulated}")
-
-
 def _row(record: BenchRecord, case: Case, row: Summary) -> tuple[str, ...]:
     peak = "-" if row.peak_rss_bytes is None else f"{row.peak_rss_bytes / 2**20:.0f}"
     flags = [
@@ -118,8 +124,6 @@ def _row(record: BenchRecord, case: Case, row: Summary) -> tuple[str, ...]:
         for word, said in (("noisy", row.latency is not None and row.latency.noisy), ("throttled", row.throttled))
         if said
     ]
-    if row.statistic == "mean" and row.latency:
-        flags.append("mean")
     # A number that is not valid is not shown: somebody would quote it.
     times = (
         ("-",) * 4
@@ -139,7 +143,9 @@ def _row(record: BenchRecord, case: Case, row: Summary) -> tuple[str, ...]:
 
 
 def _ran_on(record: BenchRecord, case: Case) -> str:
-    outputs = [attempt.output for attempt in record.attempts_of(case.name, "latency") if attempt.output]
+    # Some runners name the kernels only when they profile.
+    outputs = [a.output for kind in ("profile", "latency") for a in record.attempts_of(case.name, kind) if a.output]
+    outputs.sort(key=lambda output: not any(row.verdict == "unknown" for row in output.delegations))
     where = case.affinity if case.affinity != "none" else ""
     if not outputs:
         return f"{case.delegate} {where}".strip()

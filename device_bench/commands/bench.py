@@ -268,11 +268,12 @@ def print_json(outcomes: list[Outcome]) -> None:
 
 def print_tables(outcomes: list[Outcome], model: str) -> None:
     """A table per target, what to know of it, and what to do next."""
-    from device_bench.tables import bench_notes, bench_table
+    from device_bench.tables import bench_notes, bench_table, bench_title
 
     console = result_console()
     for outcome in outcomes:
         if outcome.record is not None and outcome.path is not None:
+            console.print(f"[bold]{bench_title(outcome.record)}[/]", highlight=False, soft_wrap=True)
             console.print(bench_table(outcome.record))
             for note in bench_notes(outcome.record, outcome.path):
                 console.print(note, highlight=False, soft_wrap=True)

@@ -25,7 +25,7 @@ from device_bench.recording import find_recordings
 from device_bench.result import RunnerOutput
 from device_bench.runner import RunnerInfo
 from device_bench.target import Command, Finished, Target
-from device_bench.thermal import Limits
+from device_bench.thermal import Limits, wait_until_cool
 from export.artifact import Artifact, Manifest
 from export.contents import TensorInfo
 from models.errors import DeviceError, LinkError, RunnerOutputError
@@ -320,7 +320,10 @@ def test_accuracy_is_counted_on_the_device(tmp_path: Path) -> None:
     assert (accuracy.top1, accuracy.images) == (1.0, 8)
 
 
-def test_a_sustained_run_lasts_and_shows_its_drift(tmp_path: Path) -> None:
+def test_a_sustained_run_lasts_and_shows_its_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = wait_until_cool(FakeTarget(), Limits(), patience_s=0.0, report=lambda _: None)  # type: ignore[arg-type]
+    # A real look takes as long as the whole test may.
+    monkeypatch.setattr("device_bench.measure.wait_until_cool", lambda *_, **__: look)
     plan = make_plan(sustained_min=0.02, memory=False, profile=False)
     target = FakeTarget(behave=lambda _: GOOD)
     record = measure(tmp_path, plan, target)
