@@ -175,15 +175,10 @@ def load_outputs(path: Path, count: int, dtype: str) -> NDArray[np.generic]:
     """
     try:
         # Mapped: a forged header cannot ask for more memory than the file has bytes.
-        stored = np.lib.format.open_memmap(path, mode="r")
+        stored: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except (ValueError, OSError, EOFError, SyntaxError, OverflowError) as error:
         raise RunnerOutputError(f"the outputs are no NumPy file: {shown(str(error))}; run the same again") from error
-    if (
-        not isinstance(stored, np.ndarray)
-        or stored.ndim != 2
-        or len(stored) != count
-        or stored.dtype != np.dtype(dtype)
-    ):
-        what = f"{stored.dtype} {list(stored.shape)}" if isinstance(stored, np.ndarray) else type(stored).__name__
+    if stored.ndim != 2 or len(stored) != count or stored.dtype != np.dtype(dtype):
+        what = f"{stored.dtype} {list(stored.shape)}"
         raise RunnerOutputError(f"the outputs are {what}, where {dtype} [{count}, classes] is due")
     return np.array(stored)

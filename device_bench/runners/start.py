@@ -14,7 +14,6 @@ from models.errors import ProgramError
 HELP_TIMEOUT_S = 60.0
 """A minute: Python with its packages takes ten seconds on an emulated or slow board."""
 
-_FOREIGN = re.compile(r"not executable: .*ELF file|Exec format error|cannot execute binary file", re.IGNORECASE)
 _LIBRARY = re.compile(
     r"CANNOT LINK EXECUTABLE.*|error while loading shared libraries: .*|version `[^']+' not found.*", re.IGNORECASE
 )
@@ -42,17 +41,13 @@ def ask_help(target: Target, command: Command, folder: str) -> RunnerHelp:
 
 
 def check_started(finished: Finished, program: str) -> None:
-    """Refuses the end of a program that never began.
+    """Refuses the end of a program that never began, where the target has not told so already.
 
     Raises:
-        ProgramError: wrong architecture, missing library, no permission, no such file, unknown instruction, a crash.
+        ProgramError: missing library, no permission, no such file, unknown instruction, a crash.
     """
     code, said = finished.exit_code, f"{_text(finished.stderr)}\n{_text(finished.stdout)}"
     name, last = shown(program), shown(next((line for line in said.splitlines() if line.strip()), ""))
-    if code and (found := _FOREIGN.search(said)):
-        raise ProgramError(
-            f"{name} is built for another architecture ({shown(found[0])}); give one for this device with --runner-path"
-        )
     if code and (found := _LIBRARY.search(said)):
         raise ProgramError(
             f"{name} misses a library on this device: {shown(found[0])}; put the libraries of the same build beside "

@@ -119,7 +119,8 @@ def test_memory_is_that_of_the_process_and_grows(litert: Loop, folder: Path) -> 
 def test_the_interpreter_computes_what_numpy_computes(litert: Loop, folder: Path, model: str) -> None:
     outputs = litert.compute(Desktop(), tiny_case(), str(folder / model), INPUTS, str(folder), timeout_s=60)
     assert outputs is not None
-    assert (outputs.shape, outputs.dtype) == ((5, 5), np.float32)
+    assert outputs.shape == (5, 5)
+    assert outputs.dtype == np.float32
     # Sums of 48 products in single precision; another order of adding is allowed, another input is not.
     np.testing.assert_allclose(outputs.astype(np.float64), tiny_models.expected(INPUTS), atol=1e-5)
 

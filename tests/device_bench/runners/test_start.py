@@ -15,12 +15,6 @@ STEPS = [
         "/system/bin/sh: ./b: Permission denied\n",
         "b' may not be executed on this device (exit code 126: '/system/bin",
     ),
-    (
-        1,
-        "/system/bin/sh: ./b: not executable: 64-bit ELF file\n",
-        "b' is built for another architecture ('not executable",
-    ),
-    (126, "sh: ./b: cannot execute binary file: Exec format error\n", "b' is built for another architecture"),
     (127, "sh: 1: ./b: not found\n", "b' was not found on this device, or the loader it needs was not (exit code 127"),
     (
         1,
