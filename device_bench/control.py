@@ -63,9 +63,9 @@ def changed_settings(
     """
     rows = [*([STAY_AWAKE, SCREEN] if stay_awake else []), *([FIXED_PERFORMANCE] if fixed_performance else [])]
     restore_left_over(target, journal=journal, sleep=sleep)
-    answers = ask(target, {row.name: row.read for row in rows if row.read})
-    before = {row.name: row.parse(answers.get(row.name)) for row in rows}
-    changes = {row.name: row.found(answers.get(row.name)) for row in rows}
+    answers = ask(target, {row.name: row.look for row in rows})
+    before = {row.name: row.parse(answers[row.name]) for row in rows}
+    changes = {row.name: row.found(answers[row.name]) for row in rows}
     old = {name: before[name][0] or SETTINGS[name].default for name, change in changes.items() if change is None}
     if not old:
         yield tuple(change for change in changes.values() if change)
@@ -114,7 +114,7 @@ def _write(target: Target, values: Mapping[str, str], before: _Before, sleep: Sl
 
 
 def _read_back(target: Target, rows: list[Setting], values: Mapping[str, str], sleep: Sleep) -> dict[str, Answer]:
-    questions = {row.name: row.read for row in rows if row.read}
+    questions = {row.name: row.look for row in rows if row.value}
     for looks_left in reversed(range(_LOOKS if questions else 0)):
         answers = ask(target, questions, timeout_s=_PATIENCE_S)
         if not looks_left or all(SETTINGS[name].parse(answers[name])[0] == values[name] for name in questions):
@@ -137,9 +137,10 @@ def _restore(target: Target, old: Mapping[str, str], journal: str, sleep: Sleep)
         try:
             changes = _write(target, values, unread, sleep)
         except DeviceError as error:
-            if not error.transient:
+            recover = getattr(target, "recover", None)
+            if not error.transient or not callable(recover):
                 raise
-            target.recover()
+            recover()
             changes = _write(target, values, unread, sleep)
         for change in changes:
             if change.outcome == "refused":

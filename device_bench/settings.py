@@ -58,10 +58,10 @@ class Setting:
     """Pattern of all values it can have."""
     program: str
     """That reads or writes it, as a message names it."""
-    read: str | None
-    """Command that prints it; None if Android has none."""
-    value: Callable[[str], str]
-    """What `read` printed -> value."""
+    look: str
+    """Command that prints it, or anything at all where Android only knows how to write it."""
+    value: Callable[[str], str] | None
+    """What `look` printed -> value; None if that is no value."""
     write: Callable[[str], str]
     """Value -> command."""
     default: str
@@ -71,7 +71,7 @@ class Setting:
 
     def parse(self, answer: Answer | None) -> tuple[str | None, str]:
         """The value, or None and the reason."""
-        if answer is None:
+        if self.value is None or answer is None:
             return None, "Android does not tell this setting"
         refusal = answer.refusal(self.program)
         value = "" if refusal else self.value(answer.text)
@@ -83,7 +83,7 @@ class Setting:
         """What became of it, from what the write command said and what was read afterwards."""
         after, unread = self.parse(now)
         outcome: Outcome
-        if self.read:
+        if self.value:
             outcome = "changed" if after == wanted else "refused"
         elif said.exit_code in (126, 127):
             outcome = "unavailable"
@@ -105,10 +105,15 @@ class Setting:
             },
         )
 
-    def found(self, answer: Answer | None) -> Change | None:
+    def found(self, answer: Answer) -> Change | None:
         """What can be told before any change: it is as wanted, or cannot be had; None if a change must be tried."""
         before, reason = self.parse(answer)
-        if self.read is None or (before is not None and before not in self.suffices):
+        if self.value is None:
+            absent = answer.refusal(self.program)
+            if absent is None:
+                return None
+            reason = absent
+        elif before is not None and before not in self.suffices:
             return None
         return Change(
             setting=self.name,
@@ -138,7 +143,7 @@ STAY_AWAKE = Setting(
     suffices=("7", "15"),
     known="null|[0-9]|1[0-5]",
     program="settings",
-    read="settings get global stay_on_while_plugged_in",
+    look="settings get global stay_on_while_plugged_in",
     value=str.strip,
     write=_write_stay_awake,
     default="0",
@@ -149,7 +154,7 @@ SCREEN = Setting(
     suffices=("on",),
     known="on|off",
     program="dumpsys power",
-    read="command -v dumpsys >/dev/null || exit 127; dumpsys power | grep mWakefulness=",
+    look="command -v dumpsys >/dev/null || exit 127; dumpsys power | grep mWakefulness=",
     value=_screen,
     write=lambda value: f"input keyevent KEYCODE_{'WAKEUP' if value == 'on' else 'SLEEP'}",
     default="off",
@@ -162,9 +167,9 @@ FIXED_PERFORMANCE = Setting(
     known="true|false",
     program="cmd power",
     # AOSP's PowerManagerShellCommand can set the mode, and nothing reads it. It is off after each start of the phone.
-    read=None,
-    value=str.strip,
-    write=lambda value: f"command -v cmd >/dev/null || exit 127; cmd power set-fixed-performance-mode-enabled {value}",
+    look="command -v cmd || exit 127",
+    value=None,
+    write=lambda value: f"cmd power set-fixed-performance-mode-enabled {value}",
     default="false",
 )
 

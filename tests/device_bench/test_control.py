@@ -179,6 +179,8 @@ def test_a_machine_without_android_has_none_of_the_settings(tmp_path: Path) -> N
         "screen": ("unavailable", "no dumpsys power on this target"),
         "fixed_performance": ("unavailable", "no cmd power on this target"),
     }
+    assert len(board.scripts) == 2
+    assert not (board.root.folder / "data").exists()
 
 
 def test_without_a_journal_nothing_is_changed(phone: Phone) -> None:

@@ -47,7 +47,7 @@ def test_values_are_read(row: Setting, answer: Answer, value: str) -> None:
         ),
         (STAY_AWAKE, ABSENT, "no settings on this target"),
         (SCREEN, says("", 1), "dumpsys power failed with exit code 1"),
-        (FIXED_PERFORMANCE, None, "Android does not tell this setting"),
+        (FIXED_PERFORMANCE, says("/system/bin/cmd\n"), "Android does not tell this setting"),
     ],
 )
 def test_what_cannot_be_read_has_its_reason(row: Setting, answer: Answer, reason: str) -> None:
@@ -59,13 +59,15 @@ def test_a_setting_that_is_so_already_needs_no_change() -> None:
     assert change is not None
     assert (change.outcome, change.before, change.after, change.missing) == ("unchanged", "15", "15", {})
     assert STAY_AWAKE.found(says("3\n")) is None
-    assert FIXED_PERFORMANCE.found(None) is None
+    assert FIXED_PERFORMANCE.found(says("/system/bin/cmd\n")) is None
 
 
-def test_a_setting_that_cannot_be_read_is_unavailable() -> None:
-    change = SCREEN.found(ABSENT)
+@pytest.mark.parametrize("row", SETTINGS.values(), ids=lambda row: row.name)
+def test_a_setting_whose_program_is_not_there_is_unavailable(row: Setting) -> None:
+    change = row.found(ABSENT)
     assert change is not None
-    assert (change.outcome, change.reason) == ("unavailable", "no dumpsys power on this target")
+    assert (change.outcome, change.reason) == ("unavailable", f"no {row.program} on this target")
+    assert set(change.missing) == {"before", "after"}
 
 
 @pytest.mark.parametrize(
