@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from device_bench.questions import Answer, ask, clean
 from device_bench.settings import FIXED_PERFORMANCE, SCREEN, SETTINGS, STAY_AWAKE, Change, Setting
 from device_bench.target import Target
-from models.errors import DeviceError
+from models.errors import DeviceError, StorageError
 
 JOURNAL = "/data/local/tmp/device_bench/restore"
 
@@ -58,8 +58,8 @@ def changed_settings(
         sleep: Waits between looks.
 
     Raises:
-        DeviceError: no answer; the old values could not be noted, and nothing was changed; or, at the end, they could
-            not be put back.
+        DeviceError: no answer; or, at the end, the old values could not be put back.
+        StorageError: the old values could not be noted, and nothing was changed; or the journal cannot be removed.
     """
     rows = [*([STAY_AWAKE, SCREEN] if stay_awake else []), *([FIXED_PERFORMANCE] if fixed_performance else [])]
     restore_left_over(target, journal=journal, sleep=sleep)
@@ -148,7 +148,7 @@ def _restore(target: Target, old: Mapping[str, str], journal: str, sleep: Sleep)
         removed = target.shell(f"rm -f {shlex.quote(journal)}")
         if removed.exit_code:
             said = clean(removed.stderr.decode(errors="replace")) or f"exit code {removed.exit_code}"
-            raise DeviceError(
+            raise StorageError(
                 f"{target.name} has its settings back, but keeps their journal: {said}; remove {clean(journal)} from"
                 " the device"
             )
@@ -179,7 +179,7 @@ def _write_journal(target: Target, journal: str, old: Mapping[str, str]) -> None
     finished = target.shell(script)
     if finished.exit_code or finished.stdout.decode(errors="replace").split() != " ".join(lines).split():
         said = clean(finished.stderr.decode(errors="replace")) or f"exit code {finished.exit_code}"
-        raise DeviceError(
+        raise StorageError(
             f"{target.name} cannot note its old settings in {clean(journal)}: {said}; nothing was changed: free or mend"
             " its storage, or leave the settings alone"
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from device_bench.target import Target
-from models.errors import DeviceError
+from models.errors import ProgramError
 
 LARGEST_ANSWER_BYTES = 512 * 1024
 """`dumpsys power` of a busy phone has about 150 kB; all else is far smaller."""
@@ -75,19 +75,21 @@ def ask(
         largest_bytes: Of each answer; the rest is cut off.
 
     Raises:
-        DeviceError: no answer, or one that ends in the middle (transient).
+        DeviceError: no answer; ProgramError (transient) if the shell there ended before the last one.
     """
     mark = secrets.token_hex(8)
     if not questions:
         return {}
-    text = target.shell(_script(questions, mark, largest_bytes), timeout_s=timeout_s).stdout.decode(errors="replace")
+    finished = target.shell(_script(questions, mark, largest_bytes), timeout_s=timeout_s)
+    text = finished.stdout.decode(errors="replace")
     answers: dict[str, Answer] = {}
     for name in questions:
         _, begin, rest = text.partition(f"\n{mark} begin {name}\n")
         if not begin:
-            raise DeviceError(
-                f"{target.name} answered {len(answers)} of {len(questions)} questions, {name!r} is the first without"
-                " an answer; run the same command again",
+            said = clean(finished.stderr.decode(errors="replace")) or "no message"
+            raise ProgramError(
+                f"{target.name}: the shell ended after {len(answers)} of {len(questions)} questions, before {name!r}"
+                f" (exit code {finished.exit_code}: {said}); run the same command again",
                 transient=True,
             )
         section, _, _ = rest.partition(f"\n{mark} begin ")

@@ -145,6 +145,8 @@ class ShellTarget(_Quiet):
     scripts: list[str] = field(default_factory=list)
     before: Callable[[str], None] = lambda _: None
     """Called with each script before it runs; may raise."""
+    dies_after: str = ""
+    """A line of the script that is the last to be carried out."""
     merged: bool = False
     """Error output comes as standard output, as over an old adb."""
 
@@ -152,6 +154,8 @@ class ShellTarget(_Quiet):
         self.scripts.append(script)
         self.before(script)
         folder = str(self.root.folder)
+        if self.dies_after:
+            script = script.partition(f"{self.dies_after}\n")[0] + f"{self.dies_after}\necho Killed >&2; exit 137"
         moved = re.sub(r"(?<![\w/.])/(?=(sys|proc|etc|data)/)", f"{folder}/", script)
         done = subprocess.run(
             [*self.shell_words, "-c", moved],

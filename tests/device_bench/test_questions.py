@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_bench.questions import Answer, Findings, ask, clean
-from models.errors import DeviceError
+from models.errors import ProgramError
 from tests.device_bench.fake_targets import KINDS, ShellTarget, TableTarget, make_root
 
 
@@ -73,12 +73,14 @@ def test_marks_of_another_call_in_an_answer_are_only_text(shell: ShellTarget) ->
     assert answers["next"].text == "real\n"
 
 
-def test_an_answer_that_ends_too_early_is_a_transient_error() -> None:
-    target = TableTarget({"one": "1"})
-    target.unanswered = {"two"}
-    message = r"fake phone answered 1 of 2 questions, 'two' is the first without an answer; run the same command again"
-    with pytest.raises(DeviceError, match=message) as caught:
-        ask(target, {"one": "x", "two": "y"})
+def test_a_shell_that_dies_in_the_middle_is_a_transient_error(shell: ShellTarget) -> None:
+    message = (
+        r"fake phone: the shell ended after 1 of 3 questions, before 'two' \(exit code 137: Killed\);"
+        r" run the same command again"
+    )
+    shell.dies_after = "begin one"
+    with pytest.raises(ProgramError, match=message) as caught:
+        ask(shell, {"one": "echo 1", "two": "echo 2", "three": "echo 3"})
     assert caught.value.transient
 
 
