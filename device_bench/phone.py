@@ -113,7 +113,7 @@ class Phone:
 
     def _open(self, name: str) -> tuple[str, list[tuple[str, str]]]:
         """The folder, and the names and owners of other runs' folders beside it."""
-        answer = self._shell.run(remote.script_call(remote.OPEN_SESSION, name, _owner()))
+        answer = self._shell.run(remote.script_call(remote.OPEN_SESSION, name, self._owner()))
         if answer.exit_code:
             raise self._no_session(answer)
         base, others = "", []
@@ -135,12 +135,12 @@ class Phone:
             DeviceError: something of ours cannot be removed.
         """
         name = posixpath.basename(folder)
-        if owner != _owner():
+        if owner != self._owner():
             alive = self._shell.run(remote.signal_call(name, number=0)).stdout.split()
             if alive:
                 raise BusyError(
-                    f"another computer or user measures on device {self.name!r} now (process "
-                    f"{alive[0].decode('ascii', 'replace')} on it, in {folder}); wait for it to end, or choose another"
+                    f"somebody else measures on device {self.name!r} now, from another computer, account or by another "
+                    f"serial (process {alive[0].decode('ascii', 'replace')} on it, in {folder}); wait for it to end"
                 )
             return
         if left := self._close(folder):
@@ -218,8 +218,7 @@ class Phone:
             )
         return storage_error(words, self.name, "the folder for runs")
 
-
-def _owner() -> str:
-    """Whose runs these are: this user's, on this computer. Their lock proves that such a run has ended."""
-    who = f"{platform.node()}\0{os.getuid()}\0{state_folder()}"
-    return hashlib.sha256(who.encode()).hexdigest()[:16]
+    def _owner(self) -> str:
+        """Whose runs these are: those that our lock covers. While we have it, they have ended."""
+        who = f"{platform.node()}\0{os.getuid()}\0{state_folder()}\0{self.identity}"
+        return hashlib.sha256(who.encode("utf-8", "surrogateescape")).hexdigest()[:16]

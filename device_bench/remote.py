@@ -67,15 +67,17 @@ class Seal:
         Raises:
             LinkError: the seal is not there, not at the end, or more than once (transient).
         """
-        begin = re.match(_BEGIN.encode() + rb"\r?\n", stdout)
-        found = re.search(rb"\r?\n" + self.text + rb"([0-9]{1,3})\r?\n\Z", stdout)
-        if not begin or not found or stdout.count(self.text) != 1:
+        # A terminal between, as some old devices have it, writes every line end in two characters.
+        end = b"\r\n" if stdout.startswith(f"{_BEGIN}\r\n".encode()) else b"\n"
+        begin = _BEGIN.encode() + end
+        found = re.search(end + self.text + rb"([0-9]{1,3})" + end + rb"\Z", stdout)
+        if not stdout.startswith(begin) or not found or stdout.count(self.text) != 1:
             what = "was cut off" if self.text not in stdout else "is not what was asked for"
             raise LinkError(
                 f"the device's answer {what}: {len(stdout)} bytes without a proper end; run the same command again",
                 transient=True,
             )
-        return stdout[begin.end() : found.start()], int(found[1])
+        return stdout[len(begin) : found.start()].replace(end, b"\n"), int(found[1])
 
 
 def exports(environment: Mapping[str, str]) -> str:
@@ -94,18 +96,6 @@ def format_cpus(mask: int) -> str:
     """A mask as the kernel lists it: `0-1,4` for 0x13."""
     cpus = [number for number in range(mask.bit_length()) if mask >> number & 1]
     return ",".join(f"{first}-{last}" if last > first else str(first) for first, last in _ranges(cpus))
-
-
-def parse_cpus(text: str) -> int | None:
-    """The mask of a list such as `0-1,4`; None if it is none."""
-    mask = 0
-    for part in text.split(","):
-        found = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part)
-        if not found:
-            return None
-        first, last = int(found[1]), int(found[2] or found[1])
-        mask |= sum(1 << number for number in range(first, last + 1))
-    return mask
 
 
 def _ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -251,6 +241,7 @@ def execute_call(
 
 # $1 the file as it arrived, $2 its final name, $3 mode, $4 its SHA-256, $5 its MD5 for devices without sha256sum.
 FINISH_PUSH = """
+[ -f "$1" ] || { echo 'no file' >&2; exit 72; }
 if command -v sha256sum >/dev/null; then h=$(sha256sum <"$1") want=$4
 elif command -v md5sum >/dev/null; then h=$(md5sum <"$1") want=$5
 else exit 71; fi
