@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -266,7 +267,8 @@ def test_a_device_that_stays_away_is_an_error_after_the_patience(stub: AdbStub, 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_failed_push_is_understood_on_either_stream(stream: str, stub: AdbStub, adb: Adb, tmp_path: Path) -> None:
     text = "adb: error: failed to copy 'a' to '/b': remote write failed: No space left on device\n"
-    stub.answer("\0push\0", exit=1, **{stream: text})
+    said: dict[str, Any] = {stream: text}
+    stub.answer("\0push\0", exit=1, **said)
     (tmp_path / "a").write_bytes(b"")
     with pytest.raises(StorageError, match="its disk is full"):
         adb.push("phone", tmp_path / "a", "/b")

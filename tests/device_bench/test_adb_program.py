@@ -74,7 +74,7 @@ def test_the_wheel_s_adb_is_the_last_resort(tmp_path: Path, monkeypatch: pytest.
 def test_without_any_adb_the_error_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ADB", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(adb_program.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(UsageError, match=r"no adb on PATH.*platform-tools.*ADB=PATH"):
         find_adb()
 

@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -362,7 +363,7 @@ def test_a_folder_that_cannot_be_removed_is_reported_unless_something_worse_happ
     stub: AdbStub, phone: Phone, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_shell, "_RECOVERY_PATIENCE_S", 0.2)
-    lost = {"stderr": "error: device 'phone' not found\n", "exit": 1}
+    lost: dict[str, Any] = {"stderr": "error: device 'phone' not found\n", "exit": 1}
     left = r"the folder .*/run-[0-9a-f]{32} is left on device 'phone'.*next run"
     with pytest.raises(DeviceError, match=left), phone.session():
         stub.answer("rmdir", **lost)
