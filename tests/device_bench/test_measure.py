@@ -25,7 +25,7 @@ from device_bench.recording import find_recordings
 from device_bench.result import RunnerOutput
 from device_bench.runner import RunnerInfo
 from device_bench.target import Command, Finished, Target
-from device_bench.thermal import Limits, wait_until_cool
+from device_bench.thermal import Cooling, Limits, wait_until_cool
 from export.artifact import Artifact, Manifest
 from export.contents import TensorInfo
 from models.errors import DeviceError, LinkError, RunnerOutputError
@@ -110,6 +110,25 @@ class FakeRunner:
         return None if self.outputs is None else self.outputs[: len(inputs)]
 
 
+@pytest.fixture(scope="module")
+def look() -> Cooling:
+    """What this machine tells of its heat."""
+    return wait_until_cool(FakeTarget(), Limits(), patience_s=0.0, report=lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def looks(look: Cooling, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """One real look for all tests: it takes a tenth of a second. Collects how patient each call was."""
+    calls: list[float] = []
+
+    def wait(*_: object, patience_s: float, **__: object) -> Cooling:
+        calls.append(patience_s)
+        return look
+
+    monkeypatch.setattr("device_bench.measure.wait_until_cool", wait)
+    return calls
+
+
 def make_exported(folder: Path, plan: Plan) -> Exported:
     models = {case.model.file: case.model for case in plan.cases}.values()
     artifacts = tuple(
@@ -140,7 +159,7 @@ def make_measurement(
     started = "2026-11-21T12:00:00Z"
     return Measurement(
         target=target, folder="/run", exported=exported, pictures=pictures, runners={"classic": runner},
-        desktop=desktop, path=folder / "a.json", limits=Limits(), patience_s=0.0, fixed_performance=False,
+        desktop=desktop, path=folder / "a.json", limits=Limits(), patience_s=9.0, fixed_performance=False,
         report=lambda _: None,
         record=record or BenchRecord(
             started=started, model={}, target={"identity": target.identity}, tool={}, runners=(), plan=plan
@@ -320,10 +339,7 @@ def test_accuracy_is_counted_on_the_device(tmp_path: Path) -> None:
     assert (accuracy.top1, accuracy.images) == (1.0, 8)
 
 
-def test_a_sustained_run_lasts_and_shows_its_drift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    look = wait_until_cool(FakeTarget(), Limits(), patience_s=0.0, report=lambda _: None)  # type: ignore[arg-type]
-    # A real look takes as long as the whole test may.
-    monkeypatch.setattr("device_bench.measure.wait_until_cool", lambda *_, **__: look)
+def test_a_sustained_run_lasts_and_shows_its_drift(tmp_path: Path) -> None:
     plan = make_plan(sustained_min=0.02, memory=False, profile=False)
     target = FakeTarget(behave=lambda _: GOOD)
     record = measure(tmp_path, plan, target)
@@ -333,3 +349,23 @@ def test_a_sustained_run_lasts_and_shows_its_drift(tmp_path: Path, monkeypatch: 
     found = record.summaries()[0].sustained
     assert found is not None
     assert found.ratio == 1.0
+
+
+def test_the_look_after_a_process_serves_the_next_one(tmp_path: Path, looks: list[float]) -> None:
+    measure(tmp_path, make_plan(), FakeTarget())
+    assert looks == [9.0] + [0.0] * 7
+
+
+def test_a_device_that_stays_warm_is_waited_for_before_each_process_and_marked(
+    tmp_path: Path, look: Cooling, looks: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm = replace(look, outcome="gave_up", reasons=("battery 41.0 °C, allowed 37.0",))
+
+    def wait(*_: object, patience_s: float, **__: object) -> Cooling:
+        looks.append(patience_s)
+        return warm
+
+    monkeypatch.setattr("device_bench.measure.wait_until_cool", wait)
+    record = measure(tmp_path, make_plan(), FakeTarget())
+    assert looks == [9.0, 0.0] * 7
+    assert {attempt.gate for attempt in record.attempts} == {"gave_up"}
