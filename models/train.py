@@ -41,6 +41,17 @@ def predict_logits(
     return np.concatenate(logits)
 
 
+def shifted(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    """The pictures, uint8 `[N, size, size, 3]`, each moved by up to that share of its size, its edges drawn out."""
+    size_px = pixels.shape[1]
+    reach_px = int(share * size_px)
+    if not reach_px:
+        return pixels
+    wide = np.pad(pixels, ((0, 0), (reach_px, reach_px), (reach_px, reach_px), (0, 0)), mode="edge")
+    starts = rng.integers(0, 2 * reach_px + 1, size=(len(pixels), 2))
+    return np.stack([image[y : y + size_px, x : x + size_px] for image, (y, x) in zip(wide, starts, strict=True)])
+
+
 class Trainer:
     """One run: the model, its optimizer and the seeded order of the pictures."""
 
@@ -75,7 +86,8 @@ class Trainer:
                 row = self._epoch(phase, number, train)
                 row["validation_top1"] = self.top1("validation", validation)
                 history.append(row)
-                if phase is self.settings.phases[-1] and (best is None or row["validation_top1"] > best[0]):
+                # Of equals the later, which is the more settled.
+                if phase is self.settings.phases[-1] and (best is None or row["validation_top1"] >= best[0]):
                     best = row["validation_top1"], self.model.get_weights()
         if best:
             self.model.set_weights(best[1])
@@ -95,7 +107,7 @@ class Trainer:
             decay = 0.02 + 0.98 * (1 + math.cos(math.pi * done / total)) / 2
             self.model.optimizer.learning_rate = phase.learning_rate * decay
             chosen = order[step * phase.batch : (step + 1) * phase.batch]
-            batch = normalise(pixels[chosen], self.spec.preprocessing)
+            batch = normalise(shifted(pixels[chosen], phase.shift, self.rng), self.spec.preprocessing)
             metrics = self.model.train_on_batch(batch, classes[chosen], return_dict=True)
             sums += np.array([metrics["loss"], metrics["accuracy"]]) * len(chosen)
             seen += len(chosen)

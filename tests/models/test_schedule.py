@@ -28,9 +28,9 @@ def test_the_last_phase_costs_about_an_epoch_of_the_largest_network_at_most(spec
     assert epochs[-1] == 1 or epochs[-1] * model_cost(spec).mult_adds < 1.3 * 580e6
 
 
-def test_thin_networks_get_more_epochs_at_their_own_size() -> None:
+def test_thin_networks_get_more_epochs_at_their_own_size_and_shifted_pictures() -> None:
     thin, thick = (default_settings(MODELS[name]).phases[-1] for name in ("mobilenet_v1_0.25_128", "mobilenet_v2_1.4"))
-    assert (thin.epochs, thick.epochs) == (8, 1)
+    assert (thin.epochs, thin.shift, thick.epochs, thick.shift) == (8, 1 / 8, 1, 0)
 
 
 @pytest.mark.parametrize("epochs", [1, 7])
@@ -51,5 +51,7 @@ def test_settings_are_recorded_with_every_field() -> None:
     settings = default_settings(MODELS["mobilenet_v1_0.25_128"], seed=5, epochs=2)
     recorded = json.loads(json.dumps(settings.to_json()))
     assert recorded["seed"] == 5
-    assert recorded["phases"][-1] == {"resolution_px": 128, "epochs": 2, "learning_rate": 7e-4, "batch": 16}
+    assert recorded["phases"][-1] == {
+        "resolution_px": 128, "epochs": 2, "learning_rate": 3e-3, "batch": 32, "shift": 1 / 8,
+    }  # fmt: skip
     assert len(recorded["phases"]) == len(settings.phases)

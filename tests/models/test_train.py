@@ -11,13 +11,16 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 import models.train
 from models.data import Dataset, Split, load_digits, normalise, preprocess, stratified_split
 from models.errors import TrainingError
 from models.schedule import Phase, TrainSettings
 from models.spec import ModelSpec
-from models.train import EVALUATION_BATCH, Trainer, predict_logits, train
+from models.train import EVALUATION_BATCH, Trainer, predict_logits, shifted, train
 from models.worker import Progress
 from models.zoo import MODELS
 
@@ -75,8 +78,8 @@ def script_top1(monkeypatch: pytest.MonkeyPatch, trainer: Trainer, values: list[
         ([0.99, 0.2, 0.9, 0.5], 2),
         ([0.99, 0.2, 0.5, 0.9], 3),
         ([0.99, 0.9, 0.5, 0.2], 1),
-        ([0.99, 0.4, 0.9, 0.9], 2),  # of equals the first: less training for the same
-        ([0.99, 0.0, 0.0, 0.0], 1),
+        ([0.99, 0.9, 0.9, 0.4], 2),  # of equals the last: the more settled
+        ([0.99, 0.0, 0.0, 0.0], 3),
     ],
 )
 def test_the_best_checkpoint_of_the_last_phase_is_kept(
@@ -137,6 +140,45 @@ def test_every_picture_is_seen_once_an_epoch_in_another_order(
     first, second = seen[: len(pairs)], seen[len(pairs) :]
     assert sorted(first) == sorted(second) == sorted(pairs)
     assert first != second
+
+
+@settings_of_hypothesis(max_examples=20)
+@given(share=st.sampled_from([1 / 8, 1 / 4]), seed=st.integers(0, 2**32 - 1), size_px=st.sampled_from([16, 32]))
+def test_shifted_pictures_are_the_pictures_moved_and_no_further_than_asked(
+    share: float, seed: int, size_px: int
+) -> None:
+    values = np.arange(size_px * size_px, dtype=np.uint32).astype(np.uint8).reshape(size_px, size_px)
+    pictures = np.repeat(np.stack([values] * 8)[..., None], 3, axis=3)
+    moved = shifted(pictures, share, np.random.default_rng(seed))
+    assert (moved.shape, str(moved.dtype)) == (pictures.shape, "uint8")
+    reach = int(share * size_px)
+    wide = np.pad(pictures[0], ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    windows = {
+        wide[y : y + size_px, x : x + size_px].tobytes() for y in range(2 * reach + 1) for x in range(2 * reach + 1)
+    }
+    assert all(picture.tobytes() in windows for picture in moved)
+    assert len({picture.tobytes() for picture in moved}) > 1, "each its own way"
+
+
+def test_a_phase_shifts_the_pictures_it_trains_on_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, tiny: ModelSpec, few: Dataset
+) -> None:
+    phases = tuple(
+        replace(phase, shift=shift) for phase, shift in zip(settings((16, 1), (32, 1)).phases, (0, 1 / 8), strict=True)
+    )
+    trainer = Trainer(tiny, few, TrainSettings(seed=0, phases=phases), ignore)
+    seen: list[Any] = []
+
+    def step(batch: Any, _classes: Any, *, return_dict: bool) -> dict[str, float]:
+        assert return_dict
+        seen.extend(batch)
+        return {"loss": 1.0, "accuracy": 0.0}
+
+    monkeypatch.setattr(trainer.model, "train_on_batch", step)
+    trainer.run()
+    for size_px, same in ((16, True), (32, False)):
+        plain = {picture.tobytes() for picture in normalise(trainer.pixels("train", size_px), tiny.preprocessing)}
+        assert ({picture.tobytes() for picture in seen if len(picture) == size_px} == plain) is same
 
 
 def test_the_learning_rate_falls_by_a_cosine_to_a_fiftieth_in_every_phase(
