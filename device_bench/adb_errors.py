@@ -165,13 +165,13 @@ def adb_error(text: str, serial: str) -> DeviceError | None:
     return cause.error(message, transient=cause.transient)
 
 
-def storage_error(text: str, serial: str, folder: str) -> StorageError:
-    """Why a folder on a device cannot be used, by the words of a program there."""
+def storage_error(text: str, serial: str, where: str) -> StorageError:
+    """Why a place on a device cannot be used, by the words of a program there."""
     causes = tuple(cause for cause in ADB_CAUSES if cause.error is StorageError)
     cause = _cause(causes, text)
     what, pattern = (cause.what, cause.pattern) if cause else ("the folder is refused", "")
     next_step = cause.next_step if cause else "choose a folder on it that adb's user may write"
-    return StorageError(f"device {serial!r}, {folder!r}: {what} ({excerpt(text, pattern)!r}); {next_step}")
+    return StorageError(f"device {serial!r}, {where}: {what} ({excerpt(text, pattern)!r}); {next_step}")
 
 
 def start_error(exit_code: int, stderr: str, program: str, serial: str) -> ProgramError | None:

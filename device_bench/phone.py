@@ -201,7 +201,7 @@ class Phone:
                 f"device {self.name!r} has no `taskset`, so CPUs cannot be chosen on it; "
                 "install util-linux, toybox or busybox on it, or leave the affinity to `none`"
             )
-        return storage_error((answer.stderr + answer.stdout).decode("utf-8", "replace"), self.name, folder)
+        return storage_error((answer.stderr + answer.stdout).decode("utf-8", "replace"), self.name, repr(folder))
 
     def _no_session(self, answer: Finished) -> DeviceError:
         words = (answer.stderr + answer.stdout).decode("utf-8", "replace")

@@ -125,12 +125,15 @@ done
 run=$base/$1
 mkdir "$run" || exit 83
 t=$run/.try
-if echo "$2" >"$run/.owner" && echo "#!$(command -v sh)" >"$t" && echo 'exit 42' >>"$t" && chmod 700 "$t"; then
+sh=/system/bin/sh
+[ -x $sh ] || sh=/bin/sh
+if echo "$2" >"$run/.owner" && echo "#!$sh" >"$t" && echo 'exit 42' >>"$t" && chmod 700 "$t"; then
   "$t"
   r=$?
   rm -f "$t"
   [ $r = 42 ] && { echo "base $base"; exit 0; }
   rm -rf "$run"
+  [ $r = 126 ] || exit 83
   echo "$base" >&2
   exit 84
 fi

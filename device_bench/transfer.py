@@ -103,7 +103,7 @@ def _push_error(answer: Finished, serial: str, local: Path, path: str) -> Device
         )
     if answer.exit_code == remote.IS_FOLDER:
         return StorageError(f"device {serial!r}: {path!r} is a folder, no file can stand there; choose another name")
-    return storage_error(words, serial, path)
+    return storage_error(words, serial, repr(path))
 
 
 def _pull_error(answer: Finished, serial: str, path: str, largest_bytes: int) -> DeviceError:

@@ -216,7 +216,7 @@ def test_a_program_that_ran_and_failed_is_a_result(exit_code: int, stderr: str) 
 
 
 def test_a_storage_error_without_known_words_still_says_where_and_what() -> None:
-    error = storage_error("mkdir: '/x': Something odd", "phone", "/x")
+    error = storage_error("mkdir: '/x': Something odd", "phone", "'/x'")
     assert str(error) == (
         "device 'phone', '/x': the folder is refused (\"mkdir: '/x': Something odd\"); "
         "choose a folder on it that adb's user may write"
