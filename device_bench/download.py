@@ -176,7 +176,7 @@ def _copy(
 
 
 def _failure(url: str, why: str, *, transient: bool) -> DownloadError:
-    again = "try again, it goes on where it broke off, or fetch it" if transient else "fetch it"
+    again = "try again, or fetch it" if transient else "fetch it"
     return DownloadError(
         f"cannot fetch {url}: {why}; {again} elsewhere and give the file with --runner-path", transient=transient
     )

@@ -50,7 +50,7 @@ def test_a_file_comes_whole_with_progress(site: Site, tmp_path: Path) -> None:
 def test_a_broken_download_goes_on_where_it_broke_off(site: Site, tmp_path: Path) -> None:
     site.pages["/dir/b"] = cut(BODY, 300_000)
     with pytest.raises(
-        DownloadError, match=r"it broke off after 300000 of 1048576 bytes; try again, it goes on"
+        DownloadError, match=r"it broke off after 300000 of 1048576 bytes; try again, or fetch it elsewhere"
     ) as caught:
         fetch(site, tmp_path / "b")
     assert caught.value.transient
