@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from device_bench.linux_text import format_cpu_list, parse_cpu_list, parse_path_lines
+from device_bench.linux_text import format_cpu_list, name_cpus, parse_cpu_list, parse_path_lines
 from device_bench.questions import ask, clean
 from device_bench.result import check_reasons
 from device_bench.target import Target
@@ -134,7 +134,7 @@ def read_cpus(target: Target) -> Cpus:
     numbers = set(online or allowed) & set(allowed or online)
     reason = f"neither {_ROOT}/online nor /proc/self/status tells the CPUs"
     if online and allowed:
-        reason = f"online are CPUs {format_cpu_list(online)}, allowed {format_cpu_list(allowed)}: none is both"
+        reason = f"online: {name_cpus(online)}, allowed: {name_cpus(allowed)}, and none is both"
     return Cpus(
         usable=tuple(_cpu(number, paths) for number in sorted(numbers)) or None,
         offline=tuple(sorted(set(present) - set(online))) if online else (),
@@ -163,8 +163,8 @@ def resolve_affinity(cpus: Cpus, policy: str, threads: int) -> Affinity:
     chosen = _named(cpus, policy) if policy in POLICIES else _masked(cpus, policy)
     if threads > len(chosen.cpus or ()):
         raise UsageError(
-            f"{threads} threads do not fit on {_count(chosen.cpus or ())} of affinity {chosen.policy}; use at most"
-            f" {len(chosen.cpus or ())} threads there, or another affinity"
+            f"{threads} threads do not fit on {name_cpus(chosen.cpus or ())} of affinity {chosen.policy}; use fewer"
+            " threads, or another affinity"
         )
     return chosen
 
@@ -186,7 +186,7 @@ def verify_allowed(allowed_cpus: str, mask: int) -> None:
     wanted = _bits(mask)
     if granted != wanted:
         raise DeviceError(
-            f"asked for CPUs {format_cpu_list(wanted)}, the kernel allowed {format_cpu_list(granted) or 'none'};"
+            f"asked for {name_cpus(wanted)}, the kernel allowed {name_cpus(granted)};"
             " a CPU may be switched off or kept for other processes: choose another affinity, or none"
         )
 
@@ -202,7 +202,7 @@ def _named(cpus: Cpus, policy: str) -> Affinity:
         words = {"big": "all but the slowest cluster", "prime": "the fastest cluster", "little": "the slowest cluster"}
         rule = f"{words[policy]} of {' | '.join(format_cpu_list(one) for one in clusters)} by {cpus.measure}"
     if cpus.offline and policy != "all":
-        rule += f"; CPUs {format_cpu_list(cpus.offline)} are switched off"
+        rule += f"; switched off: {name_cpus(cpus.offline)}"
     return _affinity(policy, tuple(sorted(number for cluster in chosen for number in cluster)), rule)
 
 
@@ -216,8 +216,8 @@ def _masked(cpus: Cpus, text: str) -> Affinity:
     wrong = tuple(number for number in _bits(mask) if number not in usable)
     if wrong:
         raise UsageError(
-            f"affinity mask {clean(f'{mask:#x}', longest=40)} names CPUs {clean(format_cpu_list(wrong), longest=40)},"
-            f" which cannot be used now; usable are {format_cpu_list(tuple(usable))}"
+            f"affinity mask {clean(f'{mask:#x}', longest=40)} names {clean(name_cpus(wrong), longest=40)}, which"
+            f" cannot be used now; usable: {name_cpus(tuple(usable))}"
         )
     return _affinity(f"{mask:#x}", _bits(mask), "the mask given")
 
@@ -253,7 +253,3 @@ def _numbers(text: str | None) -> tuple[int, ...]:
 
 def _bits(mask: int) -> tuple[int, ...]:
     return tuple(number for number in range(mask.bit_length()) if mask >> number & 1)
-
-
-def _count(numbers: tuple[int, ...]) -> str:
-    return f"{len(numbers)} CPU{'s' if len(numbers) != 1 else ''} ({format_cpu_list(numbers)})"

@@ -50,6 +50,13 @@ def format_cpu_list(numbers: tuple[int, ...]) -> str:
     return ",".join("-".join(str(end) for end in run) for run in runs)
 
 
+def name_cpus(numbers: tuple[int, ...]) -> str:
+    """`CPU 7`, `CPUs 0-3` or `no CPU`, for sentences."""
+    if not numbers:
+        return "no CPU"
+    return f"CPU{'s' if len(numbers) > 1 else ''} {format_cpu_list(numbers)}"
+
+
 def parse_path_lines(text: str) -> dict[str, str]:
     """First line of each file by path, from `grep . /dev/null FILE…`, whose lines are `path:content`."""
     values: dict[str, str] = {}

@@ -15,7 +15,7 @@ from device_bench.android_text import (
     parse_thermal_service,
     parse_wakefulness,
 )
-from device_bench.linux_text import format_cpu_list, parse_path_lines, parse_zones
+from device_bench.linux_text import name_cpus, parse_path_lines, parse_zones
 from device_bench.questions import Answer, Findings, ask, clean
 from device_bench.target import Target
 from device_bench.telemetry import Clock, Telemetry
@@ -99,7 +99,7 @@ def throttled(before: Telemetry, after: Telemetry, *, fixed_performance: bool = 
     earlier = {clock.cpu: clock for clock in before.clocks or ()}
     later = {clock.cpu: clock for clock in after.clocks or ()}
     if gone := tuple(sorted(set(earlier) - set(later))) if later else ():
-        reasons.append(f"CPUs {format_cpu_list(gone)} were switched off")
+        reasons.append(f"switched off in the course of the run: {name_cpus(gone)}")
     for when, clocks in (("before", earlier), ("after", later)) if not fixed_performance else ():
         limits = {cpu: (clock.max_khz, clock.hardware_max_khz) for cpu, clock in clocks.items()}
         reasons += _limited(limits, f"{when} the run")
@@ -236,7 +236,7 @@ def _limited(limits: Mapping[int, tuple[int | None, int | None]], when: str) -> 
         if now is not None and full is not None and now < full:
             groups.setdefault((now, full), []).append(cpu)
     return [
-        f"CPUs {format_cpu_list(tuple(cpus))} were limited to {now / 1000:.0f} of {full / 1000:.0f} MHz {when}"
+        f"{name_cpus(tuple(cpus))} limited to {now / 1000:.0f} of {full / 1000:.0f} MHz {when}"
         for (now, full), cpus in groups.items()
     ]
 

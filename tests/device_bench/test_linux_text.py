@@ -9,6 +9,7 @@ from device_bench.linux_text import (
     cpu_name,
     cpu_parts,
     format_cpu_list,
+    name_cpus,
     parse_cpu_list,
     parse_cpuinfo,
     parse_free_bytes,
@@ -43,6 +44,7 @@ def test_cpu_lists_are_printed_as_the_kernel_does() -> None:
     assert format_cpu_list((0, 1, 2, 3, 7)) == "0-3,7"
     assert format_cpu_list((0, 2)) == "0,2"
     assert format_cpu_list(()) == ""
+    assert [name_cpus(numbers) for numbers in ((), (7,), (0, 1))] == ["no CPU", "CPU 7", "CPUs 0-1"]
 
 
 def test_the_first_line_of_a_file_counts_and_noise_does_not() -> None:

@@ -196,23 +196,23 @@ def test_a_limit_below_the_hardwares_is_throttling_told_once_per_group() -> None
     limited = make_telemetry(0, make_clock(0), make_clock(4, 1800000), make_clock(5, 1800000), make_clock(7, 1200000))
     free = make_telemetry(0, *(make_clock(cpu) for cpu in (0, 4, 5, 7)))
     assert throttled(limited, free) == (
-        "CPUs 4-5 were limited to 1800 of 2400 MHz before the run",
-        "CPUs 7 were limited to 1200 of 2400 MHz before the run",
+        "CPUs 4-5 limited to 1800 of 2400 MHz before the run",
+        "CPU 7 limited to 1200 of 2400 MHz before the run",
     )
-    assert throttled(free, limited)[-1] == "CPUs 7 were limited to 1200 of 2400 MHz in the course of the run"
+    assert throttled(free, limited)[-1] == "CPU 7 limited to 1200 of 2400 MHz in the course of the run"
 
 
 def test_in_fixed_performance_mode_only_a_limit_that_falls_is_throttling() -> None:
     fixed, fallen = make_telemetry(0, make_clock(0, 1800000)), make_telemetry(0, make_clock(0, 1200000))
     assert throttled(fixed, fixed, fixed_performance=True) == ()
     assert throttled(fixed, fallen, fixed_performance=True) == (
-        "CPUs 0 were limited to 1200 of 1800 MHz in the course of the run",
+        "CPU 0 limited to 1200 of 1800 MHz in the course of the run",
     )
 
 
 def test_cpus_that_vanish_and_the_battery_saver_are_told() -> None:
     both, one = make_telemetry(0, make_clock(0), make_clock(7)), make_telemetry(0, make_clock(0), saver=True)
-    assert throttled(both, one) == ("the battery saver is on", "CPUs 7 were switched off")
+    assert throttled(both, one) == ("the battery saver is on", "switched off in the course of the run: CPU 7")
 
 
 def test_clocks_that_nobody_knows_accuse_nobody() -> None:
