@@ -62,8 +62,10 @@ class DeviceShell:
         except UnreachableError:
             raise
         except DeviceError as error:
-            end = self.end(name, own_folder=own_folder)
-            raise type(error)(f"{error}; {end or 'what ran was ended there'}", transient=error.transient) from error
+            end = self.end(name, own_folder=own_folder) or "what ran was ended there"
+            # The next step stays last.
+            what, _, next_step = str(error).rpartition("; ")
+            raise type(error)(f"{what}; {end}; {next_step}", transient=error.transient) from error
         except KeyboardInterrupt:
             if end := self.end(name, own_folder=own_folder):
                 log.warning("%s", end)
@@ -97,15 +99,13 @@ class DeviceShell:
                 while left := self.clean_up(call).stdout.split():
                     if time.monotonic() > deadline:
                         pids = ", ".join(pid.decode("ascii", "replace") for pid in left[:20])
-                        return (
-                            f"processes {pids} on device {self.serial!r} could not be ended; start the device anew "
-                            "before it measures again"
-                        )
+                        return f"processes {pids} on device {self.serial!r} could not be ended"
                     time.sleep(0.05)
             except DeviceError as error:
+                cause = str(error).partition(";")[0]
                 return (
-                    f"what ran on device {self.serial!r} may still run there, as it cannot be asked ({error}); "
-                    "the next run on it ends what is left"
+                    f"what ran on device {self.serial!r} may still run there, as it cannot be asked ({cause}), until "
+                    "the next run on it ends it"
                 )
         return None
 

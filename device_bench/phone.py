@@ -149,11 +149,12 @@ class Phone:
     def _close(self, folder: str) -> str | None:
         """Ends what runs in a folder and removes it; says what is left, and where."""
         if left := self._shell.end(posixpath.basename(folder)):
-            return f"{left}; the folder {folder} is left there, too"
+            return f"{left}; the folder {folder} is left there, too; start the device anew, then run the same command"
         try:
             answer = self._shell.clean_up(remote.script_call(remote.CLOSE_SESSION, folder))
         except DeviceError as error:
-            return f"the folder {folder} is left on device {self.name!r} ({error}); the next run on it removes it"
+            cause = str(error).partition(";")[0]
+            return f"the folder {folder} is left on device {self.name!r} ({cause}); the next run on it removes it"
         if answer.exit_code:
             words = excerpt(answer.stderr.decode("utf-8", "replace"))
             return (
