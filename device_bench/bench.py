@@ -17,7 +17,7 @@ from device_bench.control import changed_settings, restore_left_over
 from device_bench.cpus import Cpus, read_cpus, resolve_affinity
 from device_bench.dry_run import dry_run
 from device_bench.facts import DeviceFacts, read_facts
-from device_bench.measure import Measurement, now_utc
+from device_bench.measure import Measurement, anonymous, now_utc
 from device_bench.plan import Plan
 from device_bench.record import (
     BENCH_FOLDER,
@@ -218,7 +218,7 @@ def bench_target(target: DeviceUnderTest, request: BenchRequest, prepared: Prepa
                 _measure(target, folder, request, prepared, runners, record, path, report)
     except ToolchainError as error:
         if outcome.record is not None and outcome.path is not None:
-            outcome.record.failure = str(error)
+            outcome.record.failure = anonymous(str(error), target)
             save_record(outcome.path, outcome.record)
         return replace(outcome, error=error)
     return outcome

@@ -18,7 +18,7 @@ from device_bench.plan import Job, Plan
 from device_bench.record import Attempt, BenchRecord, check_name, save_record
 from device_bench.result import RunnerOutput
 from device_bench.runner import Runner
-from device_bench.target import Command, DeviceUnderTest, Finished
+from device_bench.target import Command, DeviceUnderTest, Finished, Target
 from device_bench.thermal import Cooling, Limits, throttled, wait_until_cool
 from models.errors import DeviceError, LinkError
 from models.files import output_errors
@@ -34,6 +34,11 @@ _FRESH_S = 2.0
 def now_utc() -> str:
     """`2026-11-21T12:00:00Z`."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def anonymous(text: str, target: Target) -> str:
+    """`text` without the serial number, as it may be kept and handed on."""
+    return text if target.name == "local" else text.replace(target.name, "the device")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,7 +130,7 @@ class Measurement:
                     self._recover(error, last=not left)
                     continue
                 # Not a reason to stop: the latency processes will fail likewise and say it of their case.
-                self.record.checks[name] = f"not computed: {error}"
+                self.record.checks[name] = anonymous(f"not computed: {error}", self.target)
                 break
             else:
                 self.record.checks[name] = outcome.check
@@ -179,7 +184,7 @@ class Measurement:
             output = runner.read(case, job.kind, finished, keep, command)
             failure = self._objection(case, finished, output)
         except DeviceError as error:
-            failure, transient = str(error), error.transient
+            failure, transient = anonymous(str(error), self.target), error.transient
         return Attempt(
             job=job,
             number=number,

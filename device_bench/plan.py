@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from device_bench.case import Case, Pass, RunSettings
-from device_bench.runner import Runner
 
 REPEATS = 5
 """Processes per case. The range of five contains the median of all with 94 % (1 - 2 * 0.5^5); fewer prove nothing."""
@@ -84,18 +82,3 @@ class Plan:
                 "settings": RunSettings(**value["settings"]),
             }
         )
-
-
-def select_cases(
-    cases: Iterable[Case], runners: Sequence[Runner]
-) -> tuple[tuple[Case, ...], tuple[tuple[str, str], ...]]:
-    """Those that their runner can measure, and the others by name with its reason."""
-    by_name = {runner.info.name: runner for runner in runners}
-    able, unable = [], []
-    for case in cases:
-        reason = by_name[case.runner].refuses(case, "latency")
-        if reason is None:
-            able.append(case)
-        else:
-            unable.append((case.name, reason))
-    return tuple(able), tuple(unable)

@@ -23,8 +23,8 @@ def expected(inputs: NDArray[np.float32]) -> NDArray[np.float64]:
     return outputs
 
 
-def tflite(*, input_name: str = "image", with_norm: bool = False) -> bytes:
-    """A float32 TFLite file; scaled to length 1 at the end, which XNNPACK does not have."""
+def tflite(*, input_name: str = "image", with_norm: bool = False, size_px: int = 4) -> bytes:
+    """A float32 TFLite file for square pictures; with the norm, which XNNPACK does not have, outputs have length 1."""
     from ai_edge_litert import schema_py_generated as schema
 
     from export.tflite_file import write_model
@@ -45,10 +45,10 @@ def tflite(*, input_name: str = "image", with_norm: bool = False) -> bytes:
         tensors.append(value)
         return len(tensors) - 1
 
-    image = tensor(input_name, INPUT_SHAPE)
+    image = tensor(input_name, (1, size_px, size_px, 3))
     filters = tensor("filters", weights().shape, weights())
     bias = tensor("bias", (CLASSES,), np.zeros(CLASSES, np.float32))
-    features = tensor("features", (1, 4, 4, CLASSES))
+    features = tensor("features", (1, size_px, size_px, CLASSES))
     axes = tensor("axes", (2,), np.array([1, 2], np.int32))
     output = tensor("output", (1, CLASSES))
 
