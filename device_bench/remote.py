@@ -123,22 +123,22 @@ for o in "$base"/run-*; do
   [ ! -f "$o/.owner" ] || echo "left ${o##*/} $(cat "$o/.owner")"
 done
 run=$base/$1
-mkdir "$run" || exit 83
+mkdir "$run" || { rmdir "$base" 2>/dev/null; exit 83; }
 t=$run/.try
 sh=/system/bin/sh
 [ -x $sh ] || sh=/bin/sh
+r=83
 if echo "$2" >"$run/.owner" && echo "#!$sh" >"$t" && echo 'exit 42' >>"$t" && chmod 700 "$t"; then
   "$t"
   r=$?
   rm -f "$t"
-  [ $r = 42 ] && { echo "base $base"; exit 0; }
-  rm -rf "$run"
-  [ $r = 126 ] || exit 83
-  echo "$base" >&2
-  exit 84
 fi
+[ $r != 42 ] || { echo "base $base"; exit 0; }
 rm -rf "$run"
-exit 83
+rmdir "$base" 2>/dev/null
+[ $r = 126 ] || exit 83
+echo "$base" >&2
+exit 84
 """
 NO_BASE, BASE_IS_LINK, BASE_REFUSED, BASE_NOEXEC = 81, 82, 83, 84
 
