@@ -67,8 +67,8 @@ class DeviceShell:
             what, _, next_step = str(error).rpartition("; ")
             raise type(error)(f"{what}; {end}; {next_step}", transient=error.transient) from error
         except KeyboardInterrupt:
-            if end := self.end(name, own_folder=own_folder):
-                log.warning("%s", end)
+            if left := self.end(name, own_folder=own_folder):
+                log.warning("%s", left)
             raise
 
     def push(self, local: Path, path: str) -> None:

@@ -3,7 +3,8 @@
 What it starts lives in a session of its own, as on a phone: it outlives the adb that started it.
 """
 
-import json
+import ast
+import marshal
 import shutil
 import socket
 import sys
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 _PROGRAM = r"""#!PYTHON -IS
-import json, os, re, signal, sys, time  # and nothing that takes long to import
+import marshal, os, sys, time  # and nothing that takes long to import
+from _signal import SIG_DFL, SIGPIPE, SIGXFSZ, signal
 home = os.path.dirname(os.path.abspath(__file__))
 words = sys.argv[1:]
 with open(home + "/argv", "a") as log:
-    log.write(json.dumps(words) + "\n")
+    log.write(ascii(words) + "\n")
 def play(answer):
     action = answer.get("action")
     if action == "hang":
@@ -38,15 +40,17 @@ def start(remote, stdout, stderr):
     if not child:
         os.setsid()
         os.chdir("/")
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
-            signal.signal(number, signal.SIG_DFL)
+        for number in (SIGPIPE, SIGXFSZ):  # which Python ignores
+            signal(number, SIG_DFL)
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
         os.execvpe(remote[0], remote, there)
     return child
-given = json.load(open(home + "/given"))
+given = marshal.load(open(home + "/given", "rb"))
 there = given["environment"]
 remote = [*given["shell"], "-c", words[-1] if words else ""]
+if given["answers"]:
+    import re
 for number, answer in enumerate(given["answers"]):
     used = home + "/used-%d" % number
     times = os.path.getsize(used) if os.path.exists(used) else 0
@@ -126,12 +130,12 @@ class AdbStub:
             "environment": device,
             "answers": self.answers,
         }
-        (self.folder / "given").write_text(json.dumps(given))
+        (self.folder / "given").write_bytes(marshal.dumps(given))
 
     def calls(self) -> list[list[str]]:
         """The words of every call so far."""
         path = self.folder / "argv"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [ast.literal_eval(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def free_port() -> int:
