@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,8 +96,13 @@ def find_archive() -> Archive | None:
 
 
 @contextmanager
-def locked(folder: Path, name: str) -> Iterator[None]:
+def locked(folder: Path, name: str, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Holds a lock of that name in `folder`, waiting for whoever holds it; the kernel frees it however we end.
+
+    Args:
+        folder: Made if there is none.
+        name: Of the lock.
+        waits: Called before a wait.
 
     Raises:
         OutputError: the folder cannot be made.
@@ -106,7 +111,11 @@ def locked(folder: Path, name: str) -> Iterator[None]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

@@ -68,7 +68,7 @@ def build(report: Report, *, again: bool = False) -> Archive:
     check_host()
     check_build_tools()
     cache = cache_folder()
-    with locked(cache, "build"):
+    with locked(cache, "build", lambda: report(Progress(stage=STAGE, done=0, total=_STEPS, detail=_WAITING))):
         archive = find_archive()
         if archive and not again:
             return archive
@@ -134,6 +134,7 @@ class _Build:
             self._origin += native.result()
         except LabError as error:
             # The suite it is built from changes daily. The lab is of use without it.
+            self._report(Progress(stage="benchmark_model", done=0, total=1, detail=f"left out: {error}"))
             return str(error)
         for architecture in MULTIARCH:
             install_runner(self._work / "native", self._work / architecture, architecture)
@@ -248,3 +249,4 @@ def _remove(folder: Path, patterns: Sequence[str]) -> None:
 
 
 _STEPS = 2 * len(MULTIARCH) + 4
+_WAITING = "another process builds it; waiting for that one"

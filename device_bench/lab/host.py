@@ -72,7 +72,9 @@ def check_build_tools() -> None:
 
 def tool_environment() -> dict[str, str]:
     """For programs of the system: also the folders of administrators, where mount and chroot may be."""
-    return {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+    # Some Pythons find their own library by the second one only.
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, "PATH": f"{kept.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 def _check_programs(packages: Mapping[str, str]) -> None:

@@ -31,7 +31,8 @@ def up(names: Iterable[str], report: Report) -> list[LabDevice]:
         OutputError: the cache cannot be written.
     """
     specs = lookup_all(names)
-    with locked(cache_folder(), "lab"):
+    waiting = Progress(stage=STAGE, done=0, total=len(specs), detail="another process is at it; waiting for that one")
+    with locked(cache_folder(), "lab", lambda: report(waiting)):
         found = {spec.name: load_device(spec.name) for spec in specs}
         if all(found.values()):
             return [device for device in found.values() if device]

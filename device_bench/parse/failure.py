@@ -13,6 +13,8 @@ _UNCONSUMED = r"Unconsumed cmdline flags: (.*)"
 _EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception|Interrupt)(?:: .*)?")
 _NOT_STARTED = {126: "the command could not be started", 127: "the command was not found"}
 _ADB_ERROR = re.compile(r"(?:adb: )?error: .*")
+# Abseil's check of the CPU, before it ends the process by SIGILL.
+_FATAL_ERROR = re.compile(r"FATAL ERROR: .*")
 # Lines that come with every failure.
 _GENERAL = re.compile(r"Benchmarking failed\.|usage: .*")
 
@@ -57,4 +59,4 @@ def _cause(log: Log) -> str:
 
 
 def _is_error(line: Line) -> bool:
-    return line.level in ("FATAL", "ERROR") or _ADB_ERROR.fullmatch(line.raw) is not None
+    return line.level in ("FATAL", "ERROR") or any(p.fullmatch(line.raw) for p in (_ADB_ERROR, _FATAL_ERROR))

@@ -28,7 +28,10 @@ REASONS = {
     "/data/local/tmp/benchmark_model_missing: not found'",
     "adb_29_faults/push_full_disk": "the command failed (exit code 1): \"adb: error: failed to copy 'r20' to "
     "'/data/small/r20': remote write failed: No space left on device\"",
-    "adb_29_faults/sigill": "the command was ended by SIGILL (exit code 132): 'Illegal instruction'",
+    "adb_29_faults/sigill": (
+        "the command was ended by SIGILL (exit code 132): 'FATAL ERROR: This binary was compiled with lse enabled, but "
+        "this feature is not available on this processor (go/sigill-fail-fast).'"
+    ),
     "adb_29_faults/litert_full": "the command failed (exit code 1): '2026-11-21 07:45:11 ERROR "
     "benchmark_litert_model: Model is not fully accelerated but --require_full_delegation was set.'",
     "adb_36_faults/kill_adbd_mid_shell": "the command failed (exit code 255): 'INFO: Running benchmark for at least 100 "  # noqa: E501

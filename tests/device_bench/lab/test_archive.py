@@ -97,7 +97,7 @@ def test_a_second_holder_of_a_lock_waits_for_the_first(cache: Path) -> None:
     order: list[str] = []
 
     def second() -> None:
-        with locked(cache, "build"):
+        with locked(cache, "build", lambda: order.append("waits")):
             order.append("second")
 
     with locked(cache, "build"):
@@ -106,7 +106,7 @@ def test_a_second_holder_of_a_lock_waits_for_the_first(cache: Path) -> None:
         time.sleep(0.2)
         order.append("first")
     thread.join(10)
-    assert order == ["first", "second"]
+    assert order == ["waits", "first", "second"]
 
 
 @pytest.fixture
