@@ -249,7 +249,7 @@ def test_a_target_that_is_lost_for_good_is_given_up_and_keeps_what_it_gave(tmp_p
         return GOOD
 
     target = FakeTarget(behave=vanish)
-    with pytest.raises(DeviceError, match="device 'phone' not found"):
+    with pytest.raises(DeviceError, match="device 'the device' not found"):
         measure(tmp_path, make_plan(), target)
     record = load_record(tmp_path / "a.json")
     assert record.finished is None
@@ -327,7 +327,7 @@ def test_a_program_that_got_other_cpus_is_no_result(tmp_path: Path) -> None:
     plan = make_plan(make_case(affinity="big", cpu_mask=0xF0))
     wrong = replace(GOOD, allowed_cpus="0-7")
     record = measure(tmp_path, plan, FakeTarget(behave=lambda _: wrong))
-    assert (record.case_failure(plan.cases[0].name) or "").startswith("asked for CPUs 4-7, the kernel allowed 0-7")
+    assert (record.case_failure(plan.cases[0].name) or "").startswith("asked for CPUs 4-7, the kernel allowed CPUs 0-7")
     right = replace(GOOD, allowed_cpus="4-7")
     assert measure(tmp_path, plan, FakeTarget(behave=lambda _: right)).passed
 

@@ -153,7 +153,7 @@ def test_what_is_no_record_is_bad_input(tmp_path: Path, text: str) -> None:
         load_record(tmp_path / "b.json")
 
 
-def test_only_the_newest_unfinished_record_of_the_same_target_and_plan_is_resumed(tmp_path: Path) -> None:
+def test_the_newest_record_of_the_same_target_and_plan_is_resumed(tmp_path: Path) -> None:
     identity = "1f0c9a2b" * 2
 
     def keep(stamp: str, **changes: object) -> Path:
@@ -161,9 +161,8 @@ def test_only_the_newest_unfinished_record_of_the_same_target_and_plan_is_resume
         save_record(path, make_record(*FIVE[:2], **changes))
         return path
 
-    keep("2026-11-21T09:00:00Z")
-    wanted = keep("2026-11-21T10:00:00Z")
-    keep("2026-11-21T11:00:00Z", finished="2026-11-21T11:10:00Z")
+    keep("2026-11-21T10:00:00Z", finished="2026-11-21T10:10:00Z")
+    wanted = keep("2026-11-21T11:00:00Z")
     keep("2026-11-21T12:00:00Z", plan=make_plan(repeats=7))
     keep("2026-11-21T13:00:00Z", target={"identity": "1f0c9a2b00000000"})
     (tmp_path / f"20261121T140000Z-pixel_8-{identity[:8]}.json").write_text("{", "utf-8")
