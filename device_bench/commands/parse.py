@@ -18,7 +18,7 @@ layout of FOLDER, at any depth:
     stdout stderr  as captured
     exit_code      of the runner (optional)
     *.csv          operator profile (optional)
-    *.json         written for --result_json (optional, compared)
+    *.json         written for --result_json (optional, compared), or by our timed loop (needed)
     *.pb           written for --result_file_path (optional, compared)
 
 exit codes: 0 all could be read, 1 some could not, 2 bad input"""
