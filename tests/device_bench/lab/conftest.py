@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from device_bench.lab import lab
 from device_bench.lab.archive import Archive, cache_folder, find_archive
 from device_bench.lab.launch import free_port
 from device_bench.lab.state import load_device
+from tests.device_bench.lab import benches
 from tests.device_bench.lab.phones import AdbServer, LabPhone
 
 
@@ -90,3 +92,19 @@ def native_runner(lab_archive: Archive) -> str:
     if lab_archive.native_missing:
         pytest.skip(f"the lab has no native runner: {lab_archive.native_missing}")
     return "/usr/bin/benchmark_model"
+
+
+@pytest.fixture(scope="session")
+def _lab_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    build = tmp_path_factory.mktemp("lab") / "build"
+    benches.make_export(build)
+    return build
+
+
+@pytest.fixture
+def bench(_lab_build: Path, lab_device: Callable[[str], LabPhone], tmp_path: Path) -> Iterator[benches.Bench]:
+    """`bench` with a trained network's files; the devices it is used on must be left clean."""
+    benches.copy_export(_lab_build, tmp_path / "build")
+    bench = benches.Bench(folder=tmp_path, device=lab_device)
+    yield bench
+    bench.check_clean()

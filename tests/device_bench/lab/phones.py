@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from device_bench.lab import lab
 from device_bench.lab.devices import lookup
+from device_bench.lab.state import LabDevice, RunningProcess, find_process
 
 _PATIENCE_S = 30.0
 
@@ -88,15 +89,16 @@ class LabPhone:
         self.connect()
 
 
-def host_processes() -> set[str]:
-    """Command lines on this machine that belong to devices."""
-    found = set()
+def host_processes(device: LabDevice) -> set[RunningProcess]:
+    """Every process of a device, as this machine sees it."""
+    parents = {}
     for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal() and entry.name != str(os.getpid()):
-            try:
-                words = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-            except OSError:
-                continue
-            if any("adbd" in word or "device_bench.lab.guest" in word for word in words):
-                found.add(f"{entry.name} {' '.join(words)}")
-    return found
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                parents[int(entry.name)] = int(
+                    (entry / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1]
+                )
+    pids = {process.pid for process in device.processes}
+    while more := {pid for pid, parent in parents.items() if parent in pids} - pids:
+        pids |= more
+    return {process for pid in pids if (process := find_process(pid))}
