@@ -153,7 +153,7 @@ class Bench:
             phone.heal()
             found[phone.name] = (left_over(phone), running(phone))
             phone.shell("rm -rf /data/local/tmp/* || true")
-        assert found == dict.fromkeys(found, ("", []))
+        assert found == dict.fromkeys(found, ("", [])), f"left on the devices: {found}"
 
 
 def copy_export(build: Path, to: Path) -> None:
