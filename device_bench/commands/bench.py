@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, get_args
 from device_bench.case import Delegate, RunnerName, RunSettings
 from device_bench.commands.options import count, number, numbers, seconds, words
 from device_bench.commands.targets import add_target_options
-from device_bench.plan import REPEATS
+from device_bench.measuring.plan import REPEATS
 from export.precision import select_precisions
 from models.cli import inert, one_line, progress_display, result_console, seed
 from models.files import format_json
 from models.zoo import lookup
 
 if TYPE_CHECKING:
-    from device_bench.bench import BenchRequest, Outcome
+    from device_bench.measuring.bench import BenchRequest, Outcome
 
 _DEFAULT_PRECISIONS = "float32,float16,int8"
 
@@ -152,8 +152,8 @@ def run_bench(arguments: argparse.Namespace) -> int:
     precisions = select_precisions(arguments.precision, arguments.format)
     request = make_request(arguments)
     # Not before the names are known to be good: these imports take a moment.
-    from device_bench.bench import bench_all, prepare
     from device_bench.commands.targets import choose_targets
+    from device_bench.measuring.bench import bench_all, prepare
     from models.data import dataset_loader
 
     dataset_loader(arguments.dataset)
@@ -179,9 +179,9 @@ def make_request(arguments: argparse.Namespace) -> BenchRequest:
         UnknownNameError: no such runner or delegate.
         UsageError: options that contradict each other.
     """
-    from device_bench.bench import BenchRequest
-    from device_bench.correctness import CHECK_IMAGES
-    from device_bench.thermal import Limits
+    from device_bench.measuring.bench import BenchRequest
+    from device_bench.measuring.correctness import CHECK_IMAGES
+    from device_bench.state.thermal import Limits
     from models.errors import UnknownNameError, UsageError
 
     for what, given, known in (
@@ -268,7 +268,7 @@ def print_json(outcomes: list[Outcome]) -> None:
 
 def print_tables(outcomes: list[Outcome], model: str) -> None:
     """A table per target, what to know of it, and what to do next."""
-    from device_bench.tables import bench_notes, bench_table, bench_title
+    from device_bench.measuring.tables import bench_notes, bench_table, bench_title
 
     console = result_console()
     for outcome in outcomes:

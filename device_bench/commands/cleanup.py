@@ -25,7 +25,7 @@ def add_options(commands: Any) -> None:
 
 def run_cleanup(arguments: argparse.Namespace) -> int:
     """Opens and closes a session on each device."""
-    from device_bench.control import restore_left_over
+    from device_bench.state.control import restore_left_over
 
     console = result_console()
     for target in choose_targets(arguments.device, arguments.adb_server, threading.Event()):

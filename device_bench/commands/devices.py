@@ -9,7 +9,7 @@ from models.cli import inert, result_console
 from models.files import format_json
 
 if TYPE_CHECKING:
-    from device_bench.adb_devices import Device
+    from device_bench.adb.devices import Device
 
 
 def add_options(commands: Any) -> None:
@@ -27,7 +27,7 @@ def add_options(commands: Any) -> None:
 
 def run_devices(arguments: argparse.Namespace) -> int:
     """Lists them."""
-    from device_bench.adb import Adb
+    from device_bench.adb.client import Adb
 
     found = Adb(server=arguments.adb_server).devices()
     if arguments.json:

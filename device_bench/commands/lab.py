@@ -47,7 +47,7 @@ def add_options(commands: Any) -> None:
 
 def run_up(arguments: argparse.Namespace) -> int:
     """Starts them, and connects adb."""
-    from device_bench.adb import Adb
+    from device_bench.adb.client import Adb
     from device_bench.lab.devices import DEVICES
     from device_bench.lab.lab import up
 
@@ -66,7 +66,7 @@ def run_up(arguments: argparse.Namespace) -> int:
 
 def run_down(arguments: argparse.Namespace) -> int:
     """Disconnects adb, then stops them."""
-    from device_bench.adb import Adb
+    from device_bench.adb.client import Adb
     from device_bench.lab.lab import down, status
     from models.errors import DeviceError
 

@@ -40,8 +40,8 @@ def choose_targets(selection: str | None, server: str | None, stop: threading.Ev
         words = [word for word in words if word != LOCAL]
         if not words:
             return targets
-    from device_bench.adb import Adb
-    from device_bench.phone import Phone
+    from device_bench.adb.client import Adb
+    from device_bench.adb.phone import Phone
 
     adb = Adb(server=server, stop=stop)
     choice = adb.choose(",".join(words) or None)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from device_bench.case import Case, Pass, RunSettings
 from device_bench.result import RunnerOutput
-from device_bench.runner import RunnerInfo
 from device_bench.runners.native import RESULT_PROTO, Flag, known_flags, lacks, read_run, run_control
+from device_bench.runners.runner import RunnerInfo
 from device_bench.runners.value_files import compute_by_value_files, unusable_name
 from device_bench.target import Command, Finished, Target
 from models.errors import RunnerOutputError

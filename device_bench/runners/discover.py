@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_bench.case import RunnerName
-from device_bench.elf import read_elf
-from device_bench.facts import DeviceFacts
-from device_bench.fetch import Fetcher, fetcher_from
 from device_bench.result import RunnerHelp
-from device_bench.runner import Runner, RunnerInfo
 from device_bench.runners.builds import Kind, find_build
 from device_bench.runners.classic import Classic
+from device_bench.runners.elf import read_elf
+from device_bench.runners.fetch import Fetcher, fetcher_from
 from device_bench.runners.litert import Litert
 from device_bench.runners.litert_python import LitertPython
 from device_bench.runners.loop import Loop, Package, find_loop
 from device_bench.runners.machine import Machine, read_machine, script_python
 from device_bench.runners.native import INSTALLED, library_path
+from device_bench.runners.runner import Runner, RunnerInfo
 from device_bench.runners.start import ask_help, shown
+from device_bench.state.facts import DeviceFacts
 from device_bench.target import Command, Target
 from models.errors import DeviceError, DownloadError, ProgramError, RunnerOutputError, UsageError
 from models.files import sha256_file

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from device_bench.case import Case, Pass, RunSettings
 from device_bench.parse.loop import RESULT_FILE
 from device_bench.result import RunnerOutput
-from device_bench.runner import RunnerInfo
 from device_bench.runners.loop import Loop
 from device_bench.runners.native import read_run
+from device_bench.runners.runner import RunnerInfo
 from device_bench.target import Command, Finished, Target
 
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from device_bench.case import Case, Pass, RunSettings
 from device_bench.parse.loop import RESULT_FILE
 from device_bench.result import RunnerOutput
-from device_bench.runner import RunnerInfo
 from device_bench.runners.native import INSTALLED, read_run
+from device_bench.runners.runner import RunnerInfo
 from device_bench.runners.start import HELP_TIMEOUT_S, check_started, shown
 from device_bench.runners.value_files import batches
 from device_bench.target import Command, Finished, Target

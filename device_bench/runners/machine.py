@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from device_bench.elf import ElfHeader, android_architectures, linux_architectures
-from device_bench.facts import DeviceFacts
+from device_bench.runners.elf import ElfHeader, android_architectures, linux_architectures
+from device_bench.state.facts import DeviceFacts
 from device_bench.target import Target
 from models.errors import UsageError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from device_bench.case import Case, RunSettings
 from device_bench.recording import Recording, ResultFiles, load_result_files, parse_recording
 from device_bench.result import RunnerOutput
-from device_bench.runner import RunnerInfo
+from device_bench.runners.runner import RunnerInfo
 from device_bench.target import Command, Finished
 from models.errors import RunnerOutputError
 

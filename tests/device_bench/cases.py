@@ -1,7 +1,7 @@
 """Values that several tests of this folder need."""
 
 from device_bench.case import Case, Model, RunSettings
-from device_bench.plan import Plan
+from device_bench.measuring.plan import Plan
 from device_bench.result import Delegation, LatencySummary, Measured, MemoryUse, RunnerOutput
 
 NODES = {"nodes": "?", "nodes_total": "?", "kernels": "?", "backend": "?"}

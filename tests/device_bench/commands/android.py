@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from device_bench.artifacts import exported_folder
+from device_bench.measuring.artifacts import exported_folder
 from export.artifact import Artifact, Manifest, Verification, save_manifest
 from export.contents import TensorInfo
 from models.files import sha256_file

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from device_bench.record import load_record
+from device_bench.measuring.record import load_record
 from tests.device_bench.adb_stub import AdbStub
 from tests.device_bench.commands.android import MODEL, USE_GPU, make_export, make_phone
 

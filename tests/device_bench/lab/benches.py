@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from device_bench.record import BenchRecord, load_record
+from device_bench.measuring.record import BenchRecord, load_record
 from export.pipeline import ExportRequest, export_model
 from export.precision import select_precisions
 from models.checkpoint import run_folder

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from device_bench.adb_program import find_adb
+from device_bench.adb.program import find_adb
 from device_bench.lab import lab
 from device_bench.lab.archive import Archive, cache_folder, find_archive
 from device_bench.lab.launch import free_port

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from device_bench.correctness import OutputCheck
+from device_bench.measuring.correctness import OutputCheck
 from tests.device_bench.lab.benches import FLOAT32, INT8, ROOT, Bench, assert_nothing_valid, rows
 
 pytestmark = pytest.mark.lab

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from device_bench.adb import Adb
-from device_bench.control import changed_settings, restore_left_over
-from device_bench.cpus import read_cpus, resolve_affinity
-from device_bench.facts import read_facts
-from device_bench.phone import Phone
+from device_bench.adb.client import Adb
+from device_bench.adb.phone import Phone
+from device_bench.state.control import changed_settings, restore_left_over
+from device_bench.state.cpus import read_cpus, resolve_affinity
+from device_bench.state.facts import read_facts
+from device_bench.state.thermal import Limits, read_telemetry, throttled, wait_until_cool
 from device_bench.target import Command
-from device_bench.thermal import Limits, read_telemetry, throttled, wait_until_cool
 from tests.device_bench.lab.phones import LabPhone
 
 pytestmark = pytest.mark.lab
@@ -115,9 +115,9 @@ def test_settings_go_back_when_the_connection_is_lost(device: LabPhone) -> None:
 
 _BENCHMARK = """
 import sys, time
-from device_bench.adb import Adb
-from device_bench.control import changed_settings
-from device_bench.phone import Phone
+from device_bench.adb.client import Adb
+from device_bench.state.control import changed_settings
+from device_bench.adb.phone import Phone
 phone = Phone(Adb(), sys.argv[1])
 with phone.session(), changed_settings(phone, stay_awake=True, fixed_performance=True):
     print("changed", flush=True)

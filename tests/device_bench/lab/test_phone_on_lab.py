@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from device_bench.adb import Adb
-from device_bench.phone import Phone
+from device_bench.adb.client import Adb
+from device_bench.adb.phone import Phone
 from device_bench.process import Stopped
 from device_bench.target import Command, Finished
 from models.errors import DeviceError, LinkError, ProgramError, StorageError, UnreachableError

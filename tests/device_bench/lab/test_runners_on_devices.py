@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from device_bench.adb import Adb
+from device_bench.adb.client import Adb
+from device_bench.adb.phone import Phone
 from device_bench.case import Case, Pass, RunnerName, RunSettings
-from device_bench.facts import read_facts
-from device_bench.phone import Phone
 from device_bench.result import RunnerOutput
-from device_bench.runner import Runner
 from device_bench.runners.discover import available_runners
+from device_bench.runners.runner import Runner
+from device_bench.state.facts import read_facts
 from models.errors import RunnerOutputError, UsageError
 from tests.device_bench import tiny_models
 from tests.device_bench.lab.phones import LabPhone

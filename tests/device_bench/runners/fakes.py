@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from device_bench.case import Case, RunSettings
-from device_bench.facts import DeviceFacts
 from device_bench.parse import parse_output
 from device_bench.result import Flavour, RunnerHelp
-from device_bench.runner import RunnerInfo
 from device_bench.runners.classic import Classic
+from device_bench.runners.runner import RunnerInfo
+from device_bench.state.facts import DeviceFacts
 from device_bench.target import Command, Finished
 from models.errors import DeviceError
 from tests.device_bench.cases import make_case, make_model

@@ -11,8 +11,8 @@ import pytest
 
 from device_bench.case import RunSettings
 from device_bench.desktop import Desktop
-from device_bench.runner import Runner
 from device_bench.runners import value_files
+from device_bench.runners.runner import Runner
 from models.errors import RunnerOutputError
 from tests.device_bench.runners.fakes import (
     GOLDEN,

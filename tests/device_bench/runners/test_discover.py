@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from device_bench.desktop import Desktop
-from device_bench.fetch import Fetcher
 from device_bench.runners.classic import Classic
 from device_bench.runners.discover import available_runners
+from device_bench.runners.fetch import Fetcher
 from device_bench.runners.litert import Litert
 from device_bench.runners.litert_python import LitertPython
 from device_bench.runners.loop import Loop
@@ -22,7 +22,7 @@ from device_bench.runners.machine import read_machine, script_python
 from device_bench.target import Command, Finished
 from models.errors import DeviceError, DownloadError, LinkError, ProgramError, UsageError
 from tests.device_bench.runners.fakes import HELP_2_14, FakeTarget, finished, install_stub, make_facts
-from tests.device_bench.test_elf import elf
+from tests.device_bench.runners.test_elf import elf
 
 PHONE = make_facts(abis=("arm64-v8a", "armeabi-v7a"), machine="aarch64")
 BOARD = make_facts(machine="aarch64")

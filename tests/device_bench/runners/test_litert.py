@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from device_bench.case import RunSettings
-from device_bench.runner import Runner
 from device_bench.runners.litert import Litert
 from device_bench.runners.native import INSTALLED
+from device_bench.runners.runner import Runner
 from models.errors import RunnerOutputError
 from tests.device_bench.runners.fakes import LITERT, SETTINGS, FakeTarget, finished, make_info, tiny_case, words
 

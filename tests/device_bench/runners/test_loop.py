@@ -15,10 +15,10 @@ from device_bench.case import Pass, RunSettings
 from device_bench.desktop import Desktop
 from device_bench.recording import load_recording, parse_recording
 from device_bench.result import RunnerOutput
-from device_bench.runner import Runner
 from device_bench.runners import loop as loop_module
 from device_bench.runners import value_files
 from device_bench.runners.loop import SCRIPT, Loop, find_loop, load_outputs
+from device_bench.runners.runner import Runner
 from device_bench.target import Command
 from models.errors import ProgramError, RunnerOutputError
 from tests.device_bench import tiny_models

@@ -1,0 +1,1 @@
+"""adb and the phones behind it."""

@@ -1,0 +1,379 @@
+"""`BenchRecord`: everything one benchmark on one target found out, and its form on disk.
+
+build/<model>-<weights>/bench/
+├── 20261121T120000Z-pixel_8-1f0c….json      the record, written anew after every process, so that nothing gets lost
+└── 20261121T120000Z-pixel_8-1f0c…/          raw outputs: one recording per process, as `parse` reads them
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from device_bench.measuring.correctness import Accuracy, OutputCheck
+from device_bench.measuring.plan import Job, Plan
+from device_bench.process import UnfinishedError, run_process
+from device_bench.result import RunnerOutput
+from device_bench.stats import Drift, Spread, drift, spread
+from models.errors import UsageError
+from models.files import format_json, write_file
+
+SCHEMA = 1
+BENCH_FOLDER = "bench"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One process, whether it gave a result or not."""
+
+    job: Job
+    number: int
+    """Of this job, from 1; above 1 the connection failed before."""
+    started: str
+    """UTC, ISO 8601."""
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    allowed_cpus: str | None
+    """As the kernel saw the process."""
+    exit_code: int | None
+    """None if it is not known, because the connection failed."""
+    wall_s: float
+    harness_s: float
+    """Of `wall_s` plus everything around it, what the runner itself did not take: pushes, looks at the phone, adb."""
+    raw: str
+    """Folder of the raw outputs, relative to the record's."""
+    output: RunnerOutput | None
+    failure: str | None
+    """Why there is no output, or why it must not be believed."""
+    transient: bool
+    """Whether the connection is to blame, and not the program."""
+    elsewhere: bool
+    """Whether it ran on something else than the delegate asked for."""
+    throttled: tuple[str, ...]
+    """What says that the phone slowed itself down."""
+    gate: str
+    """How the wait for a cool phone ended: cool, gave_up, unknown."""
+    telemetry: Mapping[str, Any]
+    """Temperatures, clocks and power `before` and `after`."""
+
+    @property
+    def valid(self) -> bool:
+        """Whether its numbers may be used."""
+        return self.output is not None and self.failure is None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value, inverse of `from_json`."""
+        return {
+            "case": self.job.case,
+            "kind": self.job.kind,
+            "round": self.job.round,
+            "number": self.number,
+            "started": self.started,
+            "argv": list(self.argv),
+            "environment": dict(self.environment),
+            "allowed_cpus": self.allowed_cpus,
+            "exit_code": self.exit_code,
+            "wall_s": self.wall_s,
+            "harness_s": self.harness_s,
+            "raw": self.raw,
+            "valid": self.valid,
+            "failure": self.failure,
+            "transient": self.transient,
+            "elsewhere": self.elsewhere,
+            "throttled": list(self.throttled),
+            "gate": self.gate,
+            "telemetry": dict(self.telemetry),
+            "output": None if self.output is None else self.output.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Attempt:
+        """Value from `to_json`'s form."""
+        same = ("number", "started", "environment", "allowed_cpus", "exit_code", "wall_s", "harness_s", "raw")
+        return cls(
+            **{key: value[key] for key in (*same, "failure", "transient", "elsewhere", "gate", "telemetry")},
+            job=Job(case=value["case"], kind=value["kind"], round=value["round"]),
+            argv=tuple(value["argv"]),
+            throttled=tuple(value["throttled"]),
+            output=None if value["output"] is None else RunnerOutput.from_json(value["output"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What all processes of a case say together."""
+
+    case: str
+    statistic: str
+    """Of each process: its median, or its mean where the runner prints no median."""
+    latency: Spread | None
+    """None without a valid process."""
+    init_us: float | None
+    first_us: float | None
+    p5_us: float | None
+    p95_us: float | None
+    """These four: medians over the processes."""
+    peak_rss_bytes: int | None
+    """From the memory pass."""
+    sustained: Drift | None
+    throttled: bool
+    failure: str | None
+    """Why the numbers are not valid; None if they are."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value."""
+        names = (
+            "case",
+            "statistic",
+            "init_us",
+            "first_us",
+            "p5_us",
+            "p95_us",
+            "peak_rss_bytes",
+            "throttled",
+            "failure",
+        )
+        return {
+            **{name: getattr(self, name) for name in names},
+            "latency": self.latency.to_json() if self.latency else None,
+            "sustained": self.sustained.to_json() if self.sustained else None,
+            "valid": self.failure is None,
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class BenchRecord:
+    """Grows while a benchmark runs; everything else in it is fixed when it starts."""
+
+    started: str
+    finished: str | None = None
+    model: Mapping[str, Any]
+    """Name, weights and manifest of the artifacts."""
+    target: Mapping[str, Any]
+    """Kind (adb or local), hashed identity, facts, CPUs."""
+    tool: Mapping[str, Any]
+    """This program: version, git commit, versions of what it uses."""
+    runners: tuple[Mapping[str, Any], ...]
+    plan: Plan
+    settings_changed: tuple[Mapping[str, Any], ...] = ()
+    attempts: list[Attempt] = field(default_factory=list)
+    checks: dict[str, OutputCheck | str] = field(default_factory=dict)
+    """By `check_name`; a text says why it could not be done."""
+    accuracy: dict[str, Accuracy | str] = field(default_factory=dict)
+    failure: str | None = None
+    """What ended the benchmark before its time."""
+
+    def attempts_of(self, case: str, kind: str) -> list[Attempt]:
+        """In the order they ran."""
+        return [attempt for attempt in self.attempts if attempt.job.case == case and attempt.job.kind == kind]
+
+    def is_done(self, job: Job) -> bool:
+        """Whether the job needs no further process: it gave a result, or a failure that would come again."""
+        return any(a.job == job and (a.valid or not a.transient) for a in self.attempts)
+
+    def check_of(self, case: str) -> OutputCheck | str | None:
+        """The comparison of outputs that vouches for a case."""
+        chosen = next(c for c in self.plan.cases if c.name == case)
+        return self.checks.get(check_name(chosen.runner, chosen.model.file, chosen.delegate))
+
+    def case_failure(self, case: str) -> str | None:
+        """Why a case's numbers are not valid; None if they are."""
+        check = self.check_of(case)
+        if isinstance(check, OutputCheck) and not check.passed:
+            return f"wrong numbers: {check.failure}"
+        runs = self.attempts_of(case, "latency")
+        stable = [a.failure for a in runs if a.failure and not a.transient]
+        if stable:
+            return stable[0]
+        valid = [a for a in runs if a.valid]
+        if len(valid) < self.plan.repeats:
+            lost = [a.failure for a in runs if a.failure]
+            reason = f": {lost[-1]}" if lost else ""
+            return f"{len(valid)} of {self.plan.repeats} processes gave a result{reason}"
+        return None
+
+    def summaries(self) -> tuple[Summary, ...]:
+        """One per case of the plan, in its order."""
+        return tuple(self._summary(case.name) for case in self.plan.cases)
+
+    def _summary(self, case: str) -> Summary:
+        outputs = [a.output for a in self.attempts_of(case, "latency") if a.valid and a.output]
+        measured = [output.measured for output in outputs]
+        medians = [m.latency.median_us for m in measured if m.latency.median_us is not None]
+        whole = len(medians) == len(measured)
+        values = medians if whole else [m.latency.mean_us for m in measured]
+        memory = [
+            a.output.measured.memory.peak_rss_bytes for a in self.attempts_of(case, "memory") if a.valid and a.output
+        ]
+        attempts = [*self.attempts_of(case, "latency"), *self.attempts_of(case, "sustained")]
+        return Summary(
+            case=case,
+            statistic="median" if whole else "mean",
+            latency=spread(values) if values else None,
+            init_us=_middle([m.init_us for m in measured]),
+            first_us=_middle([m.first_us for m in measured]),
+            p5_us=_middle([m.latency.p5_us for m in measured]),
+            p95_us=_middle([m.latency.p95_us for m in measured]),
+            peak_rss_bytes=next((peak for peak in memory if peak is not None), None),
+            sustained=self._drift(case, whole=whole),
+            throttled=any(a.throttled for a in attempts),
+            failure=self.case_failure(case),
+        )
+
+    def _drift(self, case: str, *, whole: bool) -> Drift | None:
+        runs = [a for a in self.attempts_of(case, "sustained") if a.valid and a.output]
+        values = [
+            (a.output.measured.latency.median_us if whole else a.output.measured.latency.mean_us)
+            for a in runs
+            if a.output
+        ]
+        if len(values) < 6 or any(value is None for value in values):
+            return None
+        return drift([float(a.telemetry["elapsed_s"]) for a in runs], [float(value) for value in values if value])
+
+    @property
+    def passed(self) -> bool:
+        """Whether every case of the plan has valid numbers."""
+        return self.failure is None and all(self.case_failure(case.name) is None for case in self.plan.cases)
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether the target computes something else than the desktop, or elsewhere than asked for."""
+        wrong = any(isinstance(check, OutputCheck) and not check.passed for check in self.checks.values())
+        return wrong or any(attempt.elsewhere for attempt in self.attempts)
+
+    def forget_failures(self) -> None:
+        """Makes room for another try at what gave no result."""
+        self.attempts = [attempt for attempt in self.attempts if attempt.valid]
+        self.checks = {name: check for name, check in self.checks.items() if isinstance(check, OutputCheck)}
+        self.failure = None
+        if not self.passed:
+            self.finished = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value, inverse of `from_json`."""
+        return {
+            "schema": SCHEMA,
+            "started": self.started,
+            "finished": self.finished,
+            "failure": self.failure,
+            "passed": self.passed,
+            "model": dict(self.model),
+            "target": dict(self.target),
+            "tool": dict(self.tool),
+            "runners": [dict(runner) for runner in self.runners],
+            "settings_changed": [dict(setting) for setting in self.settings_changed],
+            "summaries": [summary.to_json() for summary in self.summaries()],
+            "checks": {name: _outcome(check) for name, check in self.checks.items()},
+            "accuracy": {name: _outcome(value) for name, value in self.accuracy.items()},
+            "plan": self.plan.to_json(),
+            "attempts": [attempt.to_json() for attempt in self.attempts],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> BenchRecord:
+        """Value from `to_json`'s form.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no record of this schema.
+        """
+        if value["schema"] != SCHEMA:
+            raise ValueError(f"benchmark schema {value['schema']}, known is {SCHEMA}")
+        same = ("started", "finished", "failure", "model", "target", "tool")
+        return cls(
+            **{key: value[key] for key in same},
+            runners=tuple(value["runners"]),
+            settings_changed=tuple(value["settings_changed"]),
+            plan=Plan.from_json(value["plan"]),
+            attempts=[Attempt.from_json(attempt) for attempt in value["attempts"]],
+            checks={
+                name: check["not_done"] if "not_done" in check else OutputCheck.from_json(check)
+                for name, check in value["checks"].items()
+            },
+            accuracy={
+                name: row["not_done"] if "not_done" in row else Accuracy.from_json(row)
+                for name, row in value["accuracy"].items()
+            },
+        )
+
+
+def check_name(runner: str, file: str, delegate: str) -> str:
+    """What one comparison of outputs stands for: threads and CPUs do not change what is computed."""
+    return f"{runner} {delegate} {file}"
+
+
+def record_stem(started: str, device: str, identity: str) -> str:
+    """`20261121T120000Z-pixel_8-1f0c9a2b`: sorts by time, names the device, tells two of a kind apart."""
+    slug = re.sub(r"[^a-z0-9]+", "_", device.lower()).strip("_")[:40] or "device"
+    return f"{re.sub(r'[-:]', '', started)}-{slug}-{identity[:8]}"
+
+
+def save_record(path: Path, record: BenchRecord) -> None:
+    """Writes the record, whole.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    write_file(path, format_json(record.to_json()).encode())
+
+
+def load_record(path: Path) -> BenchRecord:
+    """The record in a file.
+
+    Raises:
+        UsageError: it cannot be read, or is none.
+    """
+    try:
+        return BenchRecord.from_json(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}; name a file of bench/") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is no benchmark record of this program ({error!r:.120}); measure again") from error
+
+
+def find_resumable(folder: Path, identity: str, digest: str) -> Path | None:
+    """The newest record of that target and plan."""
+    for path in sorted(folder.glob(f"*-{identity[:8]}.json"), reverse=True):
+        try:
+            record = load_record(path)
+        except UsageError:
+            continue
+        if record.target["identity"] == identity and record.plan.digest == digest:
+            return path
+    return None
+
+
+def describe_tool() -> dict[str, Any]:
+    """Version of this program, which runs from its clone; its commit, and whether files differ from it."""
+    root = Path(__file__).parents[1]
+
+    def git(*words: str) -> str | None:
+        try:
+            run = run_process(["git", "-C", str(root), *words], timeout_s=5.0)
+        except (OSError, UnfinishedError):
+            return None
+        return run.stdout.decode("utf-8", "replace").strip() if run.exit_code == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    changes = git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "version": tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"],
+        "commit": commit,
+        "dirty": None if changes is None else bool(changes),
+        "python": platform.python_version(),
+    }
+
+
+def _middle(values: Sequence[float | None]) -> float | None:
+    known = sorted(value for value in values if value is not None)
+    return known[(len(known) - 1) // 2] if known and len(known) == len(values) else None
+
+
+def _outcome(value: OutputCheck | Accuracy | str) -> dict[str, Any]:
+    return {"not_done": value} if isinstance(value, str) else value.to_json()

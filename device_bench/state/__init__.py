@@ -1,0 +1,1 @@
+"""What a device says about itself, and what is changed on it and put back."""
