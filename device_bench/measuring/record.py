@@ -351,7 +351,7 @@ def find_resumable(folder: Path, identity: str, digest: str) -> Path | None:
 
 def describe_tool() -> dict[str, Any]:
     """Version of this program, which runs from its clone; its commit, and whether files differ from it."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
 
     def git(*words: str) -> str | None:
         try:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# Set before it is loaded, or ONNX Runtime reports to its makers, and leaves files of that on the device.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 SCHEMA = 1
 PACKAGES = ("ai_edge_litert", "tflite_runtime", "onnxruntime")
 ORT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
