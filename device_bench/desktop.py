@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from device_bench.lock import device_lock
@@ -70,6 +70,10 @@ class Desktop:
         if (size := source.stat().st_size) > largest_bytes:
             raise DeviceError(f"{remote!r} has {size} bytes, at most {largest_bytes} are fetched")
         _copy(source, local, 0o644)
+
+    def shielded(self) -> AbstractContextManager[object]:
+        """Nothing: this machine answers always."""
+        return nullcontext()
 
     def recover(self) -> None:
         """Nothing: a desktop is not lost."""

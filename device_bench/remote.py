@@ -261,7 +261,7 @@ NO_SUCH_FOLDER = 75
 
 def parse_free_bytes(text: str) -> int | None:
     """Free bytes in the output of `df -Pk`; None if it cannot be told."""
-    found = re.search(r"\s\d+\s+\d+\s+(\d+)\s+\d+%\s+/.*\s*\Z", text)
+    found = re.search(r"\s[0-9]{1,18}\s+[0-9]{1,18}\s+([0-9]{1,18})\s+[0-9]{1,3}%\s", text)
     return int(found[1]) * 1024 if found else None
 
 

@@ -6,7 +6,7 @@ Everything above (facts, runners, measurement) speaks to a `Target` and knows no
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -104,6 +104,10 @@ class Target(Protocol):
 
 class DeviceUnderTest(Target, Protocol):
     """A target whose connection may be lost and found again."""
+
+    def shielded(self) -> AbstractContextManager[object]:
+        """Within it a target that stops answering on Ctrl-C answers still, so that what was changed can be put back."""
+        ...
 
     def recover(self) -> None:
         """Makes a target answer again whose connection was lost, and ends there what was running when it was.

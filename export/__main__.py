@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.precision import FORMATS, PRECISIONS, select_precisions
-from models.cli import Parser, at_least_one, inert, progress_display, result_console, run, seed
+from models.cli import Parser, at_least_one, inert, progress_display, result_console, run, seed, words
 from models.zoo import lookup
 
 if TYPE_CHECKING:
@@ -69,11 +69,6 @@ def parse_arguments() -> argparse.Namespace:
     )
     export.add_argument("--json", action="store_true", help="print the manifest instead of a table")
     return parser.parse_args()
-
-
-def words(text: str) -> tuple[str, ...]:
-    """A comma separated list; an empty one means: not given."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def run_export(arguments: argparse.Namespace) -> int:

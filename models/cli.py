@@ -51,6 +51,11 @@ def at_least_one(text: str) -> int:
     return value
 
 
+def words(text: str) -> tuple[str, ...]:
+    """A comma separated list from the command line; an empty one means: not given."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 def one_line(text: str) -> str:
     """`text` on one line and without control characters, so that a hostile name cannot steer the terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
@@ -79,8 +84,9 @@ def run(main: Callable[[], int]) -> NoReturn:
             raise
         _last_words(f"error: {one_line(str(known))}")
         code = known.exit_code
-    except KeyboardInterrupt:
-        _last_words("interrupted: nothing was left half-written; the same command starts again")
+    except KeyboardInterrupt as interrupt:
+        # A command that knows more raises it anew with its words.
+        _last_words(f"interrupted: {str(interrupt) or 'nothing was left half-written; the same command starts again'}")
         code = 128 + signal.SIGINT
     # All is said and done: nothing is left to clean up.
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -163,18 +169,25 @@ def progress_display() -> Iterator[Report]:
         yield report
 
 
+SILENCE_S = 20.0
+"""Of a stage in a log, at most, as far as it has something to say."""
+
+
 def _log_report() -> Report:
     started = time.monotonic()
-    said: dict[str, str] = {}
+    said: dict[str, tuple[str, float]] = {}
 
     def report(progress: Progress) -> None:
-        # A stage speaks when it is finished, and when it begins with something to say.
-        if progress.done not in (0, progress.total) or (progress.done == 0 and not progress.detail):
+        moment = time.monotonic()
+        before, when = said.setdefault(progress.stage, ("", moment))
+        # A stage speaks when it is finished, when it begins with something to say, and to show that it is alive.
+        begins = progress.done == 0 and progress.detail
+        if not begins and progress.done != progress.total and moment - when < SILENCE_S:
             return
         line = f"{progress.stage} {progress.done}/{progress.total} {one_line(progress.detail)}".rstrip()
-        if said.get(progress.stage) != line:
-            said[progress.stage] = line
-            sys.stderr.write(f"{time.monotonic() - started:6.1f} s  {line}\n")
+        if before != line:
+            said[progress.stage] = line, moment
+            sys.stderr.write(f"{moment - started:6.1f} s  {line}\n")
             sys.stderr.flush()
 
     return report

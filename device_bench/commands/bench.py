@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from device_bench.case import Delegate, RunnerName, RunSettings
-from device_bench.commands.options import count, number, numbers, seconds, words
+from device_bench.commands.options import count, number, numbers, seconds
 from device_bench.commands.targets import add_target_options
 from device_bench.measuring.plan import REPEATS
 from export.precision import select_precisions
-from models.cli import inert, one_line, progress_display, result_console, seed
+from models.cli import inert, one_line, progress_display, result_console, seed, words
 from models.files import format_json
 from models.zoo import lookup
 
@@ -162,7 +162,12 @@ def run_bench(arguments: argparse.Namespace) -> int:
     with progress_display() as report:
         images = max(request.check_images, request.accuracy_images)
         prepared = prepare(spec, arguments.weights, arguments.dataset, precisions, arguments.build_dir, images, report)
-        outcomes = bench_all(targets, request, prepared, report, stop)
+        try:
+            outcomes = bench_all(targets, request, prepared, report, stop)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                "what was measured is kept, devices are as they were; with RESUME=1 (--resume) it goes on"
+            ) from None
     if arguments.dry_run:
         print_plans(outcomes, as_json=arguments.json)
     elif arguments.json:

@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from device_bench.commands.options import words
-from models.cli import progress_display, result_console
+from models.cli import progress_display, result_console, words
 from models.files import format_json
 
 if TYPE_CHECKING:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-
-def words(text: str) -> tuple[str, ...]:
-    """A comma separated list; an empty one means: not given."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+from models.cli import words
 
 
 def count(text: str) -> int:

@@ -13,11 +13,11 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 from device_bench.state.questions import Answer, ask, clean
 from device_bench.state.settings import FIXED_PERFORMANCE, SCREEN, SETTINGS, STAY_AWAKE, Change, Setting
-from device_bench.target import Target
+from device_bench.target import DeviceUnderTest
 from models.errors import DeviceError, StorageError
 
 JOURNAL = "/data/local/tmp/device_bench/restore"
@@ -38,7 +38,7 @@ _Before = Mapping[str, tuple[str | None, str]]
 
 @contextmanager
 def changed_settings(
-    target: Target,
+    target: DeviceUnderTest,
     *,
     stay_awake: bool = False,
     fixed_performance: bool = False,
@@ -91,7 +91,9 @@ def changed_settings(
     _restore(target, old, journal, sleep)
 
 
-def restore_left_over(target: Target, *, journal: str = JOURNAL, sleep: Sleep = time.sleep) -> tuple[Change, ...]:
+def restore_left_over(
+    target: DeviceUnderTest, *, journal: str = JOURNAL, sleep: Sleep = time.sleep
+) -> tuple[Change, ...]:
     """Puts back what a killed benchmark changed; what was done, empty if there was nothing.
 
     Raises:
@@ -105,7 +107,7 @@ def restore_left_over(target: Target, *, journal: str = JOURNAL, sleep: Sleep = 
     return _restore(target, _parse_journal(target, answer, journal), journal, sleep)
 
 
-def _write(target: Target, values: Mapping[str, str], before: _Before, sleep: Sleep) -> tuple[Change, ...]:
+def _write(target: DeviceUnderTest, values: Mapping[str, str], before: _Before, sleep: Sleep) -> tuple[Change, ...]:
     """Writes values, reads them back for as long as a phone may take, and judges each."""
     rows = [SETTINGS[name] for name in values]
     said = ask(target, {row.name: f"( {row.write(values[row.name])} ) 2>&1" for row in rows}, timeout_s=_PATIENCE_S)
@@ -113,7 +115,9 @@ def _write(target: Target, values: Mapping[str, str], before: _Before, sleep: Sl
     return tuple(row.judge(values[row.name], before[row.name], said[row.name], now.get(row.name)) for row in rows)
 
 
-def _read_back(target: Target, rows: list[Setting], values: Mapping[str, str], sleep: Sleep) -> dict[str, Answer]:
+def _read_back(
+    target: DeviceUnderTest, rows: list[Setting], values: Mapping[str, str], sleep: Sleep
+) -> dict[str, Answer]:
     questions = {row.name: row.look for row in rows if row.value}
     for looks_left in reversed(range(_LOOKS if questions else 0)):
         answers = ask(target, questions, timeout_s=_PATIENCE_S)
@@ -130,17 +134,16 @@ def _may_differ(change: Change) -> bool:
     return change.outcome != "refused" or change.after != change.before
 
 
-def _restore(target: Target, old: Mapping[str, str], journal: str, sleep: Sleep) -> tuple[Change, ...]:
+def _restore(target: DeviceUnderTest, old: Mapping[str, str], journal: str, sleep: Sleep) -> tuple[Change, ...]:
     unread = dict.fromkeys(old, (None, "it was not looked at before it was put back"))
     values = {name: old[name] for name in SETTINGS if name in old}
-    with _undisturbed(target):
+    with target.shielded():
         try:
             changes = _write(target, values, unread, sleep)
         except DeviceError as error:
-            recover = getattr(target, "recover", None)
-            if not error.transient or not callable(recover):
+            if not error.transient:
                 raise
-            recover()
+            target.recover()
             changes = _write(target, values, unread, sleep)
         for change in changes:
             if change.outcome == "refused":
@@ -155,20 +158,14 @@ def _restore(target: Target, old: Mapping[str, str], journal: str, sleep: Sleep)
     return changes
 
 
-def _say_refused(target: Target, change: Change, journal: str) -> None:
+def _say_refused(target: DeviceUnderTest, change: Change, journal: str) -> None:
     what = f"{target.name} does not put back {change.setting} to {change.wanted!r} ({change.reason})"
     if not SETTINGS[change.setting].heals:
         raise DeviceError(f"{what}; set it by hand and remove {clean(journal)} from the device")
     _log.warning("%s", what)
 
 
-def _undisturbed(target: Target) -> AbstractContextManager[object]:
-    # A target that stops answering on Ctrl-C must answer once more, or the phone stays changed.
-    shielded = getattr(target, "shielded", None)
-    return shielded() if callable(shielded) else nullcontext()
-
-
-def _write_journal(target: Target, journal: str, old: Mapping[str, str]) -> None:
+def _write_journal(target: DeviceUnderTest, journal: str, old: Mapping[str, str]) -> None:
     lines = [_TITLE, *(f"{name}={value}" for name, value in old.items())]
     where, made = shlex.quote(journal), shlex.quote(f"{journal}.partial")
     folder = shlex.quote(journal.rpartition("/")[0] or "/")
@@ -185,7 +182,7 @@ def _write_journal(target: Target, journal: str, old: Mapping[str, str]) -> None
         )
 
 
-def _parse_journal(target: Target, answer: Answer, journal: str) -> dict[str, str]:
+def _parse_journal(target: DeviceUnderTest, answer: Answer, journal: str) -> dict[str, str]:
     """Old values by setting. Only known words pass: nothing else that may lie there is ever run."""
     title, *lines = answer.text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     pairs = [line.partition("=")[::2] for line in lines]

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from device_bench.remote import parse_free_bytes
 from device_bench.result import check_reasons
 from device_bench.state.android_text import parse_properties
 from device_bench.state.linux_text import (
     cpu_name,
     cpu_parts,
     parse_cpuinfo,
-    parse_free_bytes,
     parse_meminfo,
     parse_os_release,
 )

@@ -105,12 +105,6 @@ def parse_os_release(text: str) -> dict[str, str]:
     return {name: clean(value.strip().strip("\"'")) for name, separator, value in pairs if separator}
 
 
-def parse_free_bytes(text: str) -> int | None:
-    """Free space that `df -Pk FOLDER` tells of one file system; None if the format is another."""
-    found = re.search(r"\s([0-9]{1,18})\s+[0-9]{1,18}\s+([0-9]{1,18})\s+[0-9]{1,3}%\s", text)
-    return int(found[2]) * 1024 if found else None
-
-
 def parse_zones(files: Mapping[str, str]) -> tuple[Temperature, ...]:
     """Temperatures of the kernel's thermal zones, from their files `type` and `temp` by path.
 

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +33,10 @@ class _Quiet:
         raise NotImplementedError
 
     def recover(self) -> None:
-        raise NotImplementedError
+        """It answers always."""
+
+    def shielded(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     @contextmanager
     def session(self) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Scripts for devices: quoting, the seal of an answer, lists of CPUs."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,32 @@ def test_cpus_are_listed_as_the_kernel_does(mask: int, text: str) -> None:
 )
 def test_free_space_is_read_or_unknown(text: str, free_bytes: int | None) -> None:
     assert parse_free_bytes(text) == free_bytes
+
+
+@pytest.mark.parametrize(
+    "names", [("/dev/vda", "/"), ("/dev/block/dm-5 of 9 9", "/data/my 5% disk"), ("//host/my share", "/mnt")]
+)
+def test_free_space_is_the_third_number_before_the_share(names: tuple[str, str]) -> None:
+    device, mount = names
+    head = "Filesystem     1024-blocks     Used Available Capacity Mounted on\n"
+    assert parse_free_bytes(f"{head}{device}  264212084 34370292  72020620      33% {mount}\n") == 72020620 * 1024
+
+
+def test_another_df_does_not_tell() -> None:
+    assert parse_free_bytes("Filesystem Size Used Avail Use% Mounted on\n/dev/x 5G 2G 3G 40% /\n") is None
+
+
+@given(st.text(max_size=400))
+def test_free_space_of_any_text_is_read_or_unknown(text: str) -> None:
+    free_bytes = parse_free_bytes(text)
+    assert free_bytes is None or free_bytes >= 0
+
+
+def test_the_free_space_of_half_a_megabyte_takes_no_time() -> None:
+    started = time.monotonic()
+    for text in ("1 ", " 1 1 1 ", "\n"):
+        parse_free_bytes(text * (500_000 // len(text)))
+    assert time.monotonic() - started < 5
 
 
 def test_the_command_that_ends_processes_does_not_name_itself() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import models.errors
-from models.cli import Parser, at_least_one, one_line, progress_display, seed
+from models.cli import SILENCE_S, Parser, at_least_one, one_line, progress_display, seed
 from models.errors import ToolchainError
 from models.worker import Progress
 
@@ -301,6 +301,19 @@ def test_a_log_gets_a_line_per_finished_stage_and_each_only_once(capsys: pytest.
         "weights 0/1 none yet: [2J training now",
         "weights 1/1",
     ]
+
+
+def test_a_long_stage_says_in_a_log_that_it_is_alive(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("models.cli.time.monotonic", lambda: now)
+    with progress_display() as report:
+        for done in range(8):
+            report(Progress(stage="measure", done=done, total=9))
+            now += SILENCE_S / 2
+    lines = [line.split("  ")[-1] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["measure 2/9", "measure 4/9", "measure 6/9"]
 
 
 def test_a_log_line_is_there_as_soon_as_the_stage_is_finished(tmp_path: Path) -> None:

@@ -215,7 +215,9 @@ def test_an_interrupted_benchmark_leaves_the_phone_clean_and_is_resumed(tmp_path
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
-    assert "interrupted" in err
+    assert (
+        "interrupted: what was measured is kept, devices are as they were; with RESUME=1 (--resume) it goes on" in err
+    )
     assert left_over(phone) == []
     (path,) = records(tmp_path)
     before = load_record(path)

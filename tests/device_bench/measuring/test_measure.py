@@ -5,7 +5,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,9 @@ class FakeTarget:
     def execute(self, command: Command, folder: str, *, timeout_s: float) -> Finished:
         self.calls += 1
         return self.behave(self.calls)
+
+    def shielded(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def recover(self) -> None:
         self.recoveries += 1

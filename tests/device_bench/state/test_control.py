@@ -11,7 +11,7 @@ import pytest
 
 from device_bench.state.control import JOURNAL, changed_settings, restore_left_over
 from device_bench.state.settings import Change
-from device_bench.target import Finished, Target
+from device_bench.target import DeviceUnderTest, Finished
 from models.errors import DeviceError
 from tests.device_bench.fake_targets import KINDS, ShellTarget, make_root
 
@@ -47,7 +47,7 @@ def phone(tmp_path: Path) -> Phone:
 
 
 @contextmanager
-def changed(target: Target, journal: str = JOURNAL) -> Iterator[dict[str, Change]]:
+def changed(target: DeviceUnderTest, journal: str = JOURNAL) -> Iterator[dict[str, Change]]:
     with changed_settings(
         target, stay_awake=True, fixed_performance=True, journal=journal, sleep=lambda _: None
     ) as changes:

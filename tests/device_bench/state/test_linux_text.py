@@ -12,7 +12,6 @@ from device_bench.state.linux_text import (
     name_cpus,
     parse_cpu_list,
     parse_cpuinfo,
-    parse_free_bytes,
     parse_meminfo,
     parse_os_release,
     parse_path_lines,
@@ -89,19 +88,6 @@ def test_os_release_is_unquoted_and_harmless() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("/dev/vda", "/"), ("/dev/block/dm-5 of 9 9", "/data/my 5% disk"), ("//host/my share", "/mnt")]
-)
-def test_free_space_is_the_third_number_before_the_share(names: tuple[str, str]) -> None:
-    device, mount = names
-    head = "Filesystem     1024-blocks     Used Available Capacity Mounted on\n"
-    assert parse_free_bytes(f"{head}{device}  264212084 34370292  72020620      33% {mount}\n") == 72020620 * 1024
-
-
-def test_another_df_does_not_tell() -> None:
-    assert parse_free_bytes("Filesystem Size Used Avail Use% Mounted on\n/dev/x 5G 2G 3G 40% /\n") is None
-
-
-@pytest.mark.parametrize(
     ("text", "celsius"),
     [
         ("48312", 48.312), ("1501", 1.501), ("312", 31.2), ("151", 15.1), ("999", 99.9), ("48", 48.0), ("150", 150.0),
@@ -125,7 +111,6 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
     parse_path_lines(text)
     cpu_name(parse_cpuinfo(text))
     parse_os_release(text)
-    parse_free_bytes(text)
     parse_meminfo(text, "MemTotal")
 
 
@@ -133,7 +118,6 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
 def test_half_a_megabyte_takes_no_time(text: str) -> None:
     started = time.monotonic()
     long = text * (500_000 // len(text))
-    parse_free_bytes(long)
     parse_meminfo(long, "MemTotal")
     parse_cpuinfo(long)
     parse_path_lines(long)
