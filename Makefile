@@ -86,7 +86,8 @@ test: setup ## run the default tests (no slow, lab, gpu or device ones)
 slow-test: setup ## run the slow tests
 	@$(PY) -m pytest -m slow
 
-lab-test: setup ## run the tests on emulated phones
+lab-test: setup ## run the tests on emulated phones (Linux; builds them on the first call)
+	@$(PY) -m device_bench lab build
 	@$(PY) -m pytest -m lab
 
 check: static test ## all that continuous integration runs

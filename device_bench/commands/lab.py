@@ -31,6 +31,8 @@ def add_options(commands: Any) -> None:
         "--device", type=words, default=("good",), metavar="NAMES", help="names from `lab list`, or all (default: good)"
     )
     up.set_defaults(run=run_up)
+    build = verbs.add_parser("build", help="build what devices need, and start none")
+    build.set_defaults(run=run_build)
     down = verbs.add_parser("down", help="stop devices, and leave nothing of them")
     down.add_argument("--device", type=words, default=("all",), metavar="NAMES", help="(default: all)")
     down.set_defaults(run=run_down)
@@ -60,6 +62,15 @@ def run_up(arguments: argparse.Namespace) -> int:
         console.print(f"{device.name}: {device.address}, {DEVICES[device.name].about}", highlight=False)
     choice = "" if len(devices) == 1 else f" DEVICE={devices[0].address}"
     console.print(f"next:  make bench MODEL=mobilenet_v1_0.25_128{choice}", highlight=False)
+    return 0
+
+
+def run_build(_: argparse.Namespace) -> int:
+    """Builds, and starts nothing."""
+    from device_bench.lab.lab import build_only
+
+    with progress_display() as report:
+        build_only(report)
     return 0
 
 

@@ -46,6 +46,18 @@ def up(names: Iterable[str], report: Report) -> list[LabDevice]:
         return devices
 
 
+def build_only(report: Report) -> None:
+    """Makes what devices are started from, unless it is there.
+
+    Raises:
+        LabError, OutputError: as for `up`.
+    """
+    waiting = Progress(stage=STAGE, done=0, total=1, detail="another process is at it; waiting for that one")
+    with locked(cache_folder(), "lab", lambda: report(waiting)):
+        check_host()
+        build(report)
+
+
 def down(names: Iterable[str] = ("all",)) -> list[LabDevice]:
     """Ends devices and everything on them; returns those that were up.
 
