@@ -74,26 +74,7 @@ class Litert:
         return value
 
     def delegation(self) -> dict[str, Any] | None:
-        """How many nodes the default delegate took, None if this version does not list them.
-
-        Nodes stay listed when a delegate takes them. Its own node names the tensors at both ends, so the nodes it took
-        are those met on the way back from its outputs to its inputs.
-        """
-        if not hasattr(self.interpreter, "_get_ops_details"):
-            return None
-        nodes = self.interpreter._get_ops_details()  # noqa: SLF001 - nothing public tells
-        kernels = [node for node in nodes if node["op_name"] == "DELEGATE"]
-        maker = {int(tensor): node for node in nodes if node not in kernels for tensor in node["outputs"]}
-        taken: set[int] = set()
-        for kernel in kernels:
-            ends = {int(tensor) for tensor in kernel["inputs"]}
-            way = [int(tensor) for tensor in kernel["outputs"]]
-            while way:
-                tensor = way.pop()
-                if tensor in maker and tensor not in ends and maker[tensor]["index"] not in taken:
-                    taken.add(maker[tensor]["index"])
-                    way += [int(before) for before in maker[tensor]["inputs"]]
-        return {"nodes": len(taken), "nodes_total": len(nodes) - len(kernels), "kernels": len(kernels)}
+        return delegated_nodes(self.interpreter)
 
 
 class OnnxRuntime:
@@ -133,6 +114,29 @@ class OnnxRuntime:
 
     def delegation(self) -> dict[str, Any]:
         return {"providers": self.session.get_providers()}
+
+
+def delegated_nodes(interpreter: Any) -> dict[str, Any] | None:
+    """How many nodes the default delegate took, None if this version of the interpreter does not list them.
+
+    Nodes stay listed when a delegate takes them. Its own node names the tensors at both ends, so the nodes it took
+    are those met on the way back from its outputs to its inputs.
+    """
+    if not hasattr(interpreter, "_get_ops_details"):
+        return None
+    nodes = interpreter._get_ops_details()  # noqa: SLF001 - nothing public tells
+    kernels = [node for node in nodes if node["op_name"] == "DELEGATE"]
+    maker = {int(tensor): node for node in nodes if node not in kernels for tensor in node["outputs"]}
+    taken: set[int] = set()
+    for kernel in kernels:
+        ends = {int(tensor) for tensor in kernel["inputs"]}
+        way = [int(tensor) for tensor in kernel["outputs"]]
+        while way:
+            tensor = way.pop()
+            if tensor in maker and tensor not in ends and maker[tensor]["index"] not in taken:
+                taken.add(maker[tensor]["index"])
+                way += [int(before) for before in maker[tensor]["inputs"]]
+    return {"nodes": len(taken), "nodes_total": len(nodes) - len(kernels), "kernels": len(kernels)}
 
 
 def expect_one(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
