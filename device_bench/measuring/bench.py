@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from device_bench.case import Case, Delegate, Model, RunnerName, RunSettings
+from device_bench.case import Case, Delegate, Model, Pass, RunnerName, RunSettings
 from device_bench.measuring.artifacts import (
     Exported,
     Pictures,
@@ -138,6 +138,8 @@ def make_plan(
     threads = request.threads or tuple(dict.fromkeys(min(count, _room(cpus, request.affinity)) for count in THREADS))
     affinity = resolve_affinity(cpus, request.affinity, max(threads))
     cases, skipped = [], []
+    lacking: list[tuple[str, Pass, str]] = []
+    extra: tuple[tuple[Pass, bool], ...] = (("memory", request.memory), ("profile", request.profile))
     for runner, model, delegate, count in product(runners, models, request.delegates, threads):
         case = Case(
             model=model,
@@ -153,6 +155,8 @@ def make_plan(
         reason = runner.refuses(case, "latency")
         if reason is None:
             cases.append(case)
+            wanted = (kind for kind, asked in extra if asked)
+            lacking += ((case.name, kind, why) for kind in wanted if (why := runner.refuses(case, kind)))
         else:
             skipped.append((case.name, reason))
     if not cases:
@@ -169,6 +173,7 @@ def make_plan(
         accuracy_images=request.accuracy_images,
         sustained_min=request.sustained_min,
         seed=request.seed,
+        lacking=tuple(lacking),
     )
     return plan, affinity.to_json()
 

@@ -45,6 +45,8 @@ class Plan:
     accuracy_images: int
     sustained_min: float
     seed: int
+    lacking: tuple[tuple[str, Pass, str], ...] = ()
+    """Passes that a case's runner does not have: case, pass, reason."""
 
     @property
     def digest(self) -> str:
@@ -59,8 +61,11 @@ class Plan:
             names = [case.name for case in self.cases]
             order.shuffle(names)
             jobs += (Job(case=name, kind="latency", round=turn) for name in names)
-        for kind, wanted in (("memory", self.memory), ("profile", self.profile)):
-            jobs += (Job(case=case.name, kind=kind, round=0) for case in self.cases if wanted)  # type: ignore[arg-type]
+        lacking = {(case, kind) for case, kind, _ in self.lacking}
+        passes: tuple[tuple[Pass, bool], ...] = (("memory", self.memory), ("profile", self.profile))
+        for kind in (kind for kind, wanted in passes if wanted):
+            names = [case.name for case in self.cases if (case.name, kind) not in lacking]
+            jobs += (Job(case=name, kind=kind, round=0) for name in names)
         return tuple(jobs)
 
     def to_json(self) -> dict[str, Any]:
@@ -69,6 +74,7 @@ class Plan:
         return value | {
             "cases": [case.to_json() for case in self.cases],
             "skipped": [list(pair) for pair in self.skipped],
+            "lacking": [list(row) for row in self.lacking],
         }
 
     @classmethod
@@ -79,6 +85,7 @@ class Plan:
                 **value,
                 "cases": tuple(Case.from_json(case) for case in value["cases"]),
                 "skipped": tuple((name, reason) for name, reason in value["skipped"]),
+                "lacking": tuple((case, kind, reason) for case, kind, reason in value.get("lacking", ())),
                 "settings": RunSettings(**value["settings"]),
             }
         )
