@@ -44,7 +44,8 @@ def pooled_percentiles(
     consecutive runs as long as the square root of their number, for one run resembles the next (Künsch 1989; circular
     blocks by Politis & Romano 1992; levels by Davison & Hinkley 1997, 3.8). Of few processes its own quantiles are too
     narrow, so only its standard error of the logarithm is used, enlarged by sqrt(k / (k - 1)), with Student's quantile
-    of k - 1 degrees of freedom.
+    of k - 1 degrees of freedom. The middle is held as promised; far percentiles of four processes that differ more
+    than their runs do, in five cases of six: the slowest process there could be was hardly among them.
 
     Args:
         processes_us: Latency of each run in order, per process.

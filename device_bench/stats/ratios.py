@@ -114,14 +114,15 @@ def judge(ratio: Ratio, floor: float) -> Verdict:
 
 
 def noise_floor(twins: Ratio) -> float:
-    """The largest difference that an A/A comparison leaves possible between a case and itself: 0.02 is 2 %.
+    """How far a case that was measured twice in the same rounds differed from itself: 0.02 is 2 %.
 
-    That is the far end of its interval, not its estimate: one A/A comparison may come out near 1 by luck.
+    It catches what intervals cannot see, because all processes share it: such as an order of processes that favours
+    one. Chance alone makes it as large as the error of any other ratio of the run.
 
     Args:
-        twins: Ratio of a case measured twice in the same rounds.
+        twins: Ratio of the case to itself.
     """
-    return max(twins.high, 1 / twins.low) - 1
+    return max(twins.ratio, 1 / twins.ratio) - 1
 
 
 def _ratio(ordered: NDArray[np.float64], rank: int, coverage: float, *, paired: bool, freedom: int) -> Ratio:

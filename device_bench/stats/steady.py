@@ -12,6 +12,7 @@ from device_bench.stats.latencies import latencies
 BLOCK = 5
 """Runs per block: the batch size of MSER-5."""
 _FEWEST_BLOCKS = 6
+_CLIP = 5.0
 
 
 def block_medians(samples_us: Sequence[float], block: int = BLOCK) -> NDArray[np.float64]:
@@ -32,9 +33,9 @@ def steady_from(samples_us: Sequence[float]) -> int:
     """Number of runs at the start that are still warm-up; 0 if there is no such beginning, or too little to tell.
 
     MSER-5 (White, Cobb & Spratt 2000): the truncation after which the mean has the smallest standard error. Unlike
-    the original it takes blocks' medians, as a lone spike is no warm-up, of their logarithms, as noise is
-    proportional to latency, and cuts only what is clearly slower or faster than the rest, as it would otherwise cut
-    a little of pure noise. At most half is cut: what settles later is drift, not warm-up.
+    the original it takes blocks' medians, clipped logarithms and the first truncation within twice the smallest error,
+    as a spike is no warm-up and pure noise is not to be cut. So it is exact to a block. At most half is cut: what
+    settles later is drift.
 
     Raises:
         ValueError: a sample is no latency.
@@ -42,12 +43,10 @@ def steady_from(samples_us: Sequence[float]) -> int:
     if len(latencies(samples_us)) < _FEWEST_BLOCKS * BLOCK:
         return 0
     blocks = np.log(block_medians(samples_us))
-    errors = [float(np.var(blocks[cut:])) / (len(blocks) - cut) for cut in range(len(blocks) // 2 + 1)]
-    cut = int(np.argmin(errors))
-    if not cut:
-        return 0
-    rest = blocks[cut:]
+    late = blocks[len(blocks) // 2 :]
+    centre = float(np.median(late))
     # Between equal blocks a difference of one part in a thousand counts: clocks are no finer.
-    scale = max(1.4826 * float(np.median(np.abs(rest - np.median(rest)))), 1e-3)
-    apart = abs(float(np.median(blocks[:cut]) - np.median(rest)))
-    return cut * BLOCK if apart > 2 * scale else 0
+    scale = max(1.4826 * float(np.median(np.abs(late - centre))), 1e-3)
+    blocks = np.clip(blocks, centre - _CLIP * scale, centre + _CLIP * scale)
+    errors = np.array([float(np.var(blocks[cut:])) / (len(blocks) - cut) for cut in range(len(blocks) // 2 + 1)])
+    return int(np.argmax(errors <= 2 * errors.min())) * BLOCK
