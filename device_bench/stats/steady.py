@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from device_bench.stats.latencies import latencies
 
 BLOCK = 5
-"""Runs per block: the batch size of MSER-5."""
+"""Runs per block; its median withstands two spikes."""
 _FEWEST_BLOCKS = 6
-_CLIP = 5.0
+_REACH = 3.0
 
 
 def block_medians(samples_us: Sequence[float], block: int = BLOCK) -> NDArray[np.float64]:
@@ -30,12 +30,12 @@ def block_medians(samples_us: Sequence[float], block: int = BLOCK) -> NDArray[np
 
 
 def steady_from(samples_us: Sequence[float]) -> int:
-    """Number of runs at the start that are still warm-up; 0 if there is no such beginning, or too little to tell.
+    """Number of runs at the start that are still warm-up, to a block; 0 if there is none, or too little to tell.
 
-    MSER-5 (White, Cobb & Spratt 2000): the truncation after which the mean has the smallest standard error. Unlike
-    the original it takes blocks' medians, clipped logarithms and the first truncation within twice the smallest error,
-    as a spike is no warm-up and pure noise is not to be cut. So it is exact to a block. At most half is cut: what
-    settles later is drift.
+    Warm-up ends with the first two blocks in a row that lie among those of the second half: within three of its robust
+    standard deviations of its median. Blocks and pairs, as a spike is neither warm-up nor its end; each process for
+    itself, as processes warm up differently (Kalibera & Jones, ISMM 2013; Barrett et al., OOPSLA 2017). At most half is
+    cut: what settles later, or never, is drift.
 
     Raises:
         ValueError: a sample is no latency.
@@ -43,10 +43,9 @@ def steady_from(samples_us: Sequence[float]) -> int:
     if len(latencies(samples_us)) < _FEWEST_BLOCKS * BLOCK:
         return 0
     blocks = np.log(block_medians(samples_us))
-    late = blocks[len(blocks) // 2 :]
-    centre = float(np.median(late))
+    half = len(blocks) // 2
+    centre = float(np.median(blocks[half:]))
     # Between equal blocks a difference of one part in a thousand counts: clocks are no finer.
-    scale = max(1.4826 * float(np.median(np.abs(late - centre))), 1e-3)
-    blocks = np.clip(blocks, centre - _CLIP * scale, centre + _CLIP * scale)
-    errors = np.array([float(np.var(blocks[cut:])) / (len(blocks) - cut) for cut in range(len(blocks) // 2 + 1)])
-    return int(np.argmax(errors <= 2 * errors.min())) * BLOCK
+    scale = max(1.4826 * float(np.median(np.abs(blocks[half:] - centre))), 1e-3)
+    among = np.abs(blocks - centre) <= _REACH * scale
+    return next((at for at in range(half) if among[at] and among[at + 1]), half) * BLOCK
