@@ -9,8 +9,9 @@ from typing import Any, Literal
 Delegate = Literal["cpu", "gpu"]
 """cpu: XNNPACK where the runner has it; what really ran is in the run's `Delegation`."""
 
-Pass = Literal["latency", "memory", "profile", "sustained"]
-"""Each kind of look perturbs the others, so each has processes of its own; sustained is latency over minutes."""
+Pass = Literal["latency", "twin", "memory", "profile", "sustained"]
+"""Each kind of look perturbs the others, so each has processes of its own; sustained is latency over minutes, twin is
+latency of the same case once more, to see what noise alone does."""
 
 RunnerName = Literal["classic", "litert", "litert_python", "interpreter", "onnxruntime"]
 

@@ -132,6 +132,9 @@ def _add_how(how: Any) -> None:
     how.add_argument(
         "--no-profile", dest="profile", action="store_false", help="leave out the process that profiles operators"
     )
+    how.add_argument(
+        "--aa", action="store_true", help="measure the first case twice, to see what noise alone does (A/A)"
+    )
     how.add_argument("--strict", action="store_true", help="a delegate must take the whole graph")
     how.add_argument(
         "--cool-down",
@@ -222,6 +225,7 @@ def make_request(arguments: argparse.Namespace) -> BenchRequest:
         dry_run=arguments.dry_run,
         fixed_performance=arguments.fixed_performance,
         stay_awake=arguments.stay_awake,
+        aa=arguments.aa,
     )
 
 

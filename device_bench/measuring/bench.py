@@ -75,6 +75,8 @@ class BenchRequest:
     dry_run: bool
     fixed_performance: bool
     stay_awake: bool
+    aa: bool = False
+    """Measure the first case twice in each round, for the noise floor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +175,7 @@ def make_plan(
         accuracy_images=request.accuracy_images,
         sustained_min=request.sustained_min,
         seed=request.seed,
+        aa=request.aa,
         lacking=tuple(lacking),
     )
     return plan, affinity.to_json()

@@ -47,20 +47,28 @@ class Plan:
     seed: int
     lacking: tuple[tuple[str, Pass, str], ...] = ()
     """Passes that a case's runner does not have: case, pass, reason."""
+    aa: bool = False
+    """Whether the first case is measured twice in each round, for the noise floor."""
 
     @property
     def digest(self) -> str:
         """Of all that decides what is measured: a run resumes only one of the same digest."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
+    @property
+    def twin(self) -> str | None:
+        """The case that is measured against itself."""
+        return self.cases[0].name if self.aa else None
+
     def jobs(self) -> tuple[Job, ...]:
         """All processes, latency first and in rounds of random order, so that drift meets every case alike."""
         order = random.Random(self.seed)  # noqa: S311 - an order, no secret
         jobs: list[Job] = []
         for turn in range(self.repeats):
-            names = [case.name for case in self.cases]
-            order.shuffle(names)
-            jobs += (Job(case=name, kind="latency", round=turn) for name in names)
+            block = [Job(case=case.name, kind="latency", round=turn) for case in self.cases]
+            block += [Job(case=self.twin, kind="twin", round=turn)] if self.twin else []
+            order.shuffle(block)
+            jobs += block
         lacking = {(case, kind) for case, kind, _ in self.lacking}
         passes: tuple[tuple[Pass, bool], ...] = (("memory", self.memory), ("profile", self.profile))
         for kind in (kind for kind, wanted in passes if wanted):

@@ -14,18 +14,21 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from device_bench.case import Pass
 from device_bench.measuring.correctness import Accuracy, OutputCheck
 from device_bench.measuring.plan import Job, Plan
 from device_bench.process import UnfinishedError, run_process
-from device_bench.result import RunnerOutput
-from device_bench.stats import Drift, Spread, drift, spread
+from device_bench.result import Measured, RunnerOutput
+from device_bench.stats import Drift, Ratio, Spread, drift, outliers, paired_ratio, spread, steady_from
 from models.errors import UsageError
 from models.files import format_json, write_file
 
 SCHEMA = 1
 BENCH_FOLDER = "bench"
+
+Statistic = Literal["median", "mean"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ class Summary:
     """What all processes of a case say together."""
 
     case: str
-    statistic: str
+    statistic: Statistic
     """Of each process: its median, or its mean where the runner prints no median."""
     latency: Spread | None
     """None without a valid process."""
@@ -123,6 +126,10 @@ class Summary:
     """From the memory pass."""
     sustained: Drift | None
     throttled: bool
+    warming: int
+    """Processes whose first timed runs were still warm-up; they are left out of `latency`, and of nothing else."""
+    outlying: float | None
+    """Share of timed runs that lie apart; they count. None where the runner prints only statistics."""
     failure: str | None
     """Why the numbers are not valid; None if they are."""
 
@@ -137,6 +144,8 @@ class Summary:
             "p95_us",
             "peak_rss_bytes",
             "throttled",
+            "warming",
+            "outlying",
             "failure",
         )
         return {
@@ -198,31 +207,62 @@ class BenchRecord:
             return f"{len(valid)} of {self.plan.repeats} processes gave a result{reason}"
         return None
 
+    def latencies(self, case: str, kind: Pass = "latency") -> tuple[Statistic, dict[int, float]]:
+        """What each valid process of a case measured, in microseconds by round.
+
+        It is the median of its runs, of those after warm-up where each is known; or its mean, for all processes alike,
+        where the runner prints no median.
+        """
+        runs = [a for a in self.attempts_of(case, kind) if a.valid]
+        medians = {a.job.round: _median_us(a.output.measured) for a in runs if a.output}
+        known = {turn: value for turn, value in medians.items() if value is not None}
+        if len(known) == len(medians):
+            return "median", known
+        return "mean", {a.job.round: a.output.measured.latency.mean_us for a in runs if a.output}
+
+    def samples(self, case: str) -> tuple[tuple[float, ...], ...] | None:
+        """Latency of each timed run of each valid process, in microseconds; None unless all are known."""
+        found = tuple(m.samples_us for m in self._measured(case, "latency") if m.samples_us is not None)
+        return found if found and len(found) == len(self._measured(case, "latency")) else None
+
+    def twins(self) -> Ratio | None:
+        """The A/A comparison: a case against itself; None if it was not asked for or is not complete."""
+        if self.plan.twin is None:
+            return None
+        case, twin = (self.latencies(self.plan.twin, kind)[1] for kind in ("latency", "twin"))
+        rounds = sorted(case.keys() & twin.keys())
+        if len(rounds) < max(2, self.plan.repeats):
+            return None
+        return paired_ratio([case[turn] for turn in rounds], [twin[turn] for turn in rounds])
+
+    def _measured(self, case: str, kind: Pass) -> list[Measured]:
+        return [a.output.measured for a in self.attempts_of(case, kind) if a.valid and a.output]
+
     def summaries(self) -> tuple[Summary, ...]:
         """One per case of the plan, in its order."""
         return tuple(self._summary(case.name) for case in self.plan.cases)
 
     def _summary(self, case: str) -> Summary:
-        outputs = [a.output for a in self.attempts_of(case, "latency") if a.valid and a.output]
-        measured = [output.measured for output in outputs]
-        medians = [m.latency.median_us for m in measured if m.latency.median_us is not None]
-        whole = len(medians) == len(measured)
-        values = medians if whole else [m.latency.mean_us for m in measured]
+        measured = self._measured(case, "latency")
+        statistic, latencies = self.latencies(case)
+        samples = [m.samples_us for m in measured if m.samples_us is not None]
         memory = [
             a.output.measured.memory.peak_rss_bytes for a in self.attempts_of(case, "memory") if a.valid and a.output
         ]
         attempts = [*self.attempts_of(case, "latency"), *self.attempts_of(case, "sustained")]
         return Summary(
             case=case,
-            statistic="median" if whole else "mean",
-            latency=spread(values) if values else None,
+            statistic=statistic,
+            latency=spread(tuple(latencies.values())) if latencies else None,
             init_us=_middle([m.init_us for m in measured]),
             first_us=_middle([m.first_us for m in measured]),
             p5_us=_middle([m.latency.p5_us for m in measured]),
             p95_us=_middle([m.latency.p95_us for m in measured]),
             peak_rss_bytes=next((peak for peak in memory if peak is not None), None),
-            sustained=self._drift(case, whole=whole),
+            sustained=self._drift(case, whole=statistic == "median"),
             throttled=any(a.throttled for a in attempts),
+            warming=sum(steady_from(runs) > 0 for runs in samples),
+            outlying=_outlying(samples),
             failure=self.case_failure(case),
         )
 
@@ -368,6 +408,20 @@ def describe_tool() -> dict[str, Any]:
         "dirty": None if changes is None else bool(changes),
         "python": platform.python_version(),
     }
+
+
+def _median_us(measured: Measured) -> float | None:
+    """Of the runs after warm-up, as native runners define it: the upper one of an even number."""
+    cut = 0 if measured.samples_us is None else steady_from(measured.samples_us)
+    if not cut or measured.samples_us is None:
+        return measured.latency.median_us
+    steady = sorted(measured.samples_us[cut:])
+    return steady[len(steady) // 2]
+
+
+def _outlying(samples: Sequence[Sequence[float]]) -> float | None:
+    flags = [flag for runs in samples for flag in outliers(runs)]
+    return sum(flags) / len(flags) if flags else None
 
 
 def _middle(values: Sequence[float | None]) -> float | None:

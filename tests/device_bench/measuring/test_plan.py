@@ -45,3 +45,26 @@ def test_a_plan_survives_json_and_its_digest_tells_plans_apart() -> None:
     assert Plan.from_json(plan.to_json()).digest == plan.digest
     others = [make_plan(*CASES, repeats=6), make_plan(*CASES[:-1]), make_plan(*CASES, seed=1)]
     assert len({plan.digest, *(other.digest for other in others)}) == 4
+
+
+def test_the_twin_runs_once_in_every_round_at_a_place_of_its_own() -> None:
+    plan = make_plan(*CASES, aa=True)
+    latency = [job for job in plan.jobs() if job.kind in ("latency", "twin")]
+    assert plan.twin == CASES[0].name
+    assert len(latency) == 5 * (len(CASES) + 1)
+    places = []
+    for turn in range(5):
+        block = latency[turn * (len(CASES) + 1) : (turn + 1) * (len(CASES) + 1)]
+        assert {job.round for job in block} == {turn}
+        assert [job.case for job in block if job.kind == "twin"] == [plan.twin]
+        places.append(next(place for place, job in enumerate(block) if job.kind == "twin"))
+    assert len(set(places)) > 1
+
+
+def test_no_twin_runs_unless_asked_for_and_plans_of_before_there_were_any_load() -> None:
+    plan = make_plan(*CASES)
+    assert (plan.twin, {job.kind for job in plan.jobs()}) == (None, {"latency", "memory", "profile"})
+    old = plan.to_json()
+    del old["aa"]
+    assert Plan.from_json(old) == plan
+    assert make_plan(*CASES, aa=True).digest != plan.digest

@@ -17,6 +17,7 @@ from device_bench.measuring.record import (
     record_stem,
     save_record,
 )
+from device_bench.result import RunnerOutput
 from models.errors import UsageError
 from tests.device_bench.cases import make_case, make_output, make_plan
 
@@ -105,6 +106,41 @@ def test_a_runner_that_prints_no_median_is_summarised_by_its_mean_and_says_so() 
     (summary,) = make_record(*attempts).summaries()
     assert summary.latency is not None
     assert (summary.statistic, summary.latency.median_us) == ("mean", 1002.0)
+
+
+def with_samples(*samples_us: float) -> RunnerOutput:
+    output = make_output(2000.0)
+    return replace(output, measured=replace(output.measured, samples_us=samples_us, missing={}))
+
+
+def test_timed_runs_that_are_still_warm_up_are_left_out_and_counted() -> None:
+    samples = (*[3000.0] * 20, *[2000.0 + at % 5 for at in range(80)])
+    warming = make_attempt(2, output=with_samples(*samples))
+    record = make_record(*FIVE[:2], warming, *FIVE[3:])
+    # The runner's own median is 2000; of the 80 steady runs it is 2002.
+    assert record.latencies(CASE) == ("median", {0: 2000.0, 1: 2010.0, 2: 2002.0, 3: 2030.0, 4: 2040.0})
+    assert record.summaries()[0].warming == 1
+    assert make_record(*FIVE).summaries()[0].warming == 0
+
+
+def test_outlying_runs_are_counted_where_runs_are_known() -> None:
+    spiked = tuple(make_attempt(turn, output=with_samples(*[2000.0] * 49, 9000.0)) for turn in range(5))
+    assert make_record(*spiked).summaries()[0].outlying == pytest.approx(0.02)
+    assert make_record(*FIVE).summaries()[0].outlying is None
+    assert make_record(*FIVE).samples(CASE) is None
+    assert [len(runs) for runs in make_record(*spiked).samples(CASE) or ()] == [50] * 5
+
+
+def test_twins_are_compared_round_by_round_and_are_no_part_of_the_result() -> None:
+    twins = [make_attempt(turn, 1.02 * (2000.0 + 10 * turn), job=Job(case=CASE, kind="twin", round=turn))
+             for turn in reversed(range(5))]  # fmt: skip
+    record = make_record(*FIVE, *twins, plan=make_plan(aa=True))
+    found = record.twins()
+    assert found is not None
+    assert (found.ratio, found.low, found.high) == pytest.approx((1.02, 1.02, 1.02))
+    assert record.summaries() == make_record(*FIVE).summaries()
+    assert make_record(*FIVE, *twins[1:], plan=make_plan(aa=True)).twins() is None
+    assert make_record(*FIVE).twins() is None
 
 
 def test_peak_memory_comes_from_the_memory_pass_only() -> None:
