@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from device_bench.lab.actions import ACTIONS
 from models.cli import progress_display, result_console, words
 from models.files import format_json
 
@@ -39,10 +40,16 @@ def add_options(commands: Any) -> None:
     listing = verbs.add_parser("list", help="the devices there are, and which are up")
     listing.add_argument("--json", action="store_true", help="print JSON instead of a table")
     listing.set_defaults(run=run_list)
-    control = verbs.add_parser("control", help="let a device fail")
-    control.add_argument("name")
-    control.add_argument("action")
-    control.add_argument("arguments", nargs="*")
+    control = verbs.add_parser(
+        "control",
+        help="let a device fail",
+        description="Does something to a device that is up, and prints the answer as JSON.",
+        epilog=_describe_actions(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    control.add_argument("name", metavar="NAME", help="from `lab list`")
+    control.add_argument("action", metavar="ACTION", help="one of those below")
+    control.add_argument("arguments", metavar="ARGUMENT", nargs="*", help="as the action says")
     control.set_defaults(run=run_control)
 
 
@@ -121,6 +128,12 @@ def run_control(arguments: argparse.Namespace) -> int:
 
     print(format_json(control(arguments.name, arguments.action, *arguments.arguments)), end="")
     return 0
+
+
+def _describe_actions() -> str:
+    calls = {f"{action.name} {action.argument or ''}".strip(): action.about for action in ACTIONS.values()}
+    width = max(map(len, calls))
+    return "\n".join(["actions:", *(f"  {call:{width}}  {about}" for call, about in calls.items())])
 
 
 def _meant(devices: Iterable[LabDevice], names: tuple[str, ...]) -> list[LabDevice]:

@@ -45,7 +45,9 @@ def check_success(log: Log, exit_code: int | None) -> None:
 def _ending(code: int) -> str:
     number = -code if code < 0 else code - 128
     if number in set(signal.Signals):
-        return f"the command was ended by {signal.Signals(number).name} (exit code {code})"
+        # Nobody but the kernel or Android's low memory killer sends it to a runner; after our own there is no output.
+        why = "; the device may have run out of memory" if number == signal.SIGKILL else ""
+        return f"the command was ended by {signal.Signals(number).name} (exit code {code}{why})"
     return f"{_NOT_STARTED.get(code, 'the command failed')} (exit code {code})"
 
 

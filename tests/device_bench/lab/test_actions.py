@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from device_bench.lab.actions import ACTIONS, read_action
+from device_bench.lab.actions import ACTIONS, Action, read_action
 from device_bench.lab.devices import lookup
 from device_bench.lab.guest import Guest, Order
 from device_bench.lab.relay import Relay
@@ -69,3 +71,16 @@ def test_an_unknown_action_gets_the_nearest_offered() -> None:
 def test_an_order_survives_its_way_to_the_guest(name: str) -> None:
     order = Order(spec=lookup(name), lower="/l", place="/p", emulator=None, listener=3, control=4, ready=5)
     assert Order.from_json(order.to_json()) == order
+
+
+def test_help_lists_every_action_with_its_argument() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "device_bench", "lab", "control", "--help"],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    for action in ACTIONS.values():
+        assert any(line.split() == [*action_words(action), *action.about.split()] for line in said.splitlines())
+
+
+def action_words(action: Action) -> list[str]:
+    return [action.name, *([action.argument] if action.argument else [])]
