@@ -1,0 +1,88 @@
+"""The only place of the report that rounds and picks units, for the page and for Markdown alike."""
+
+from __future__ import annotations
+
+from device_bench.measuring.tables import format_ms
+from device_bench.report.values import NOTHING, ArtifactRow, Device, Result, Speedup
+from device_bench.stats import Spread
+
+UNKNOWN = "–"
+
+
+def ms(us: float | None) -> str:
+    """`12.4`, in ms with three significant digits."""
+    return UNKNOWN if us is None else format_ms(us)
+
+
+def interval_ms(spread: Spread | None) -> str:
+    """`12.2–12.9`."""
+    return UNKNOWN if spread is None or spread.processes < 2 else f"{ms(spread.low_us)}–{ms(spread.high_us)}"
+
+
+def megabytes(size_bytes: int | None) -> str:
+    """`4.31`, in MB of a million bytes, as app stores count."""
+    if size_bytes is None:
+        return UNKNOWN
+    size = size_bytes / 1e6
+    return f"{size:.0f}" if size >= 100 else f"{size:.1f}" if size >= 10 else f"{size:.2f}"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """`98.9`."""
+    return UNKNOWN if share is None else f"{share * 100:.{digits}f}"
+
+
+def drop(row: ArtifactRow | None) -> str:
+    """`0.3 (-0.5–1.1)`, in percentage points."""
+    if row is None or row.top1_drop is None or row.top1_drop_ci95 is None:
+        return UNKNOWN
+    low, high = row.top1_drop_ci95
+    return f"{_points(row.top1_drop)} ({_points(low)} to {_points(high)})"
+
+
+def _points(share: float) -> str:
+    text = f"{share * 100:.1f}"
+    return "0.0" if text == "-0.0" else text
+
+
+def times(ratio: float) -> str:
+    """`×2.31`, with three significant digits."""
+    return f"×{ratio:.0f}" if ratio >= 100 else f"×{ratio:.3g}"
+
+
+def speedup(row: Speedup | None) -> str:
+    """`×2.31 (2.2–2.4)`."""
+    if row is None:
+        return UNKNOWN
+    if row.low is None or row.high is None:
+        return times(row.ratio)
+    return f"{times(row.ratio)} ({row.low:.3g}–{row.high:.3g})"
+
+
+def celsius(span: tuple[float, float] | None) -> str:
+    """`31 → 38`."""
+    return UNKNOWN if span is None else f"{span[0]:.0f} → {span[1]:.0f}"
+
+
+def date(started: str) -> str:
+    """`2026-11-21 12:00` of UTC."""
+    return started[:16].replace("T", " ")
+
+
+def device_label(device: Device) -> str:
+    """The name, with what must stand beside it."""
+    return f"{device.name} (EMULATED: {NOTHING})" if device.emulated else device.name
+
+
+def flags(result: Result, device: Device) -> tuple[str, ...]:
+    """Words that belong beside the numbers of a result."""
+    words = [
+        ("EMULATED", device.emulated),
+        ("FAILED", result.failure is not None),
+        ("another file", not result.known_file),
+        ("noisy", result.latency is not None and result.latency.noisy),
+        ("throttled", result.throttled),
+        ("mean", result.statistic == "mean" and result.latency is not None),
+        ("best trade-off", result.front),
+    ]
+    return tuple(word for word, said in words if said)

@@ -1,0 +1,67 @@
+"""What failed and why, of everything found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from device_bench.measuring.correctness import OutputCheck
+from device_bench.report.collect import BenchFile, Found
+from device_bench.report.values import Device, Export, Problem
+
+
+def export_problems(found: Found, exports: Sequence[Export]) -> Iterator[Problem]:
+    """Precisions that could not be converted, and files that must not be shipped."""
+    for file in found.manifests:
+        for name, why in file.manifest.failures.items():
+            yield Problem(what="not converted", where=f"{file.folder}: {name}", why=str(why))
+    for export in exports:
+        for row in export.artifacts:
+            if row.failure is not None:
+                yield Problem(what="artifact failed", where=f"{export.folder}/{row.file}", why=row.failure)
+
+
+def bench_problems(file: BenchFile, device: Device) -> Iterator[Problem]:
+    """What one benchmark could not do, each reason once with all cases that have it."""
+    record = file.record
+    where = f"{record.model['name']} on {device.name}, {record.started} ({file.path})"
+    pairs = [
+        *(("not measured", reason, name) for name, reason in record.plan.skipped),
+        *(("failed", row.failure, row.case) for row in record.summaries()),
+        *(("wrong numbers", c.failure, name) for name, c in record.checks.items() if isinstance(c, OutputCheck)),
+        *(("outputs not compared", text, name) for name, text in record.checks.items() if isinstance(text, str)),
+        *(("accuracy not measured", text, name) for name, text in record.accuracy.items() if isinstance(text, str)),
+        *(("throttled", why, a.job.name) for a in record.attempts for why in a.throttled),
+    ]
+    if record.failure is not None:
+        yield Problem(what="benchmark ended early", where=where, why=record.failure)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for what, why, name in pairs:
+        if why is not None:
+            groups.setdefault((what, why), []).append(name)
+    for (what, why), names in groups.items():
+        yield Problem(what=what, where=f"{where}: {_some(names)}", why=why)
+
+
+def baseline_problems(found: Found) -> Iterator[Problem]:
+    """Engines that were not taken, and cases that failed."""
+    for file in found.baselines:
+        record = file.record
+        where = f"{record.model['name']} on the desktop, {record.started} ({file.path})"
+        if record.failure is not None:
+            yield Problem(what="baseline ended early", where=where, why=record.failure)
+        for row in record.engines:
+            if row.reason is not None:
+                yield Problem(
+                    what="engine not measured", where=f"{where}: {row.engine} {row.precision}", why=row.reason
+                )
+            if row.check is not None and row.check.failure is not None:
+                yield Problem(
+                    what="wrong numbers", where=f"{where}: {row.engine} {row.precision}", why=row.check.failure
+                )
+        for summary in record.summaries():
+            if summary.failure is not None:
+                yield Problem(what="failed", where=f"{where}: {summary.case.name}", why=summary.failure)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

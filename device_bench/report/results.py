@@ -1,0 +1,258 @@
+"""A benchmark's record as rows: one result per case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from device_bench.case import Case
+from device_bench.measuring.correctness import Accuracy
+from device_bench.measuring.record import Attempt, BenchRecord, Summary, check_name
+from device_bench.op_profile import OpProfile
+from device_bench.report.collect import BenchFile
+from device_bench.report.values import Device, Operator, Process, Result
+from device_bench.result import Delegation, RunnerOutput
+from device_bench.state.telemetry import Telemetry
+
+_SENSORS = ("cpu", "skin", "zone", "battery")
+"""Kinds of sensors by how well they tell that a phone gets hot under load."""
+_BUILTIN = re.compile(r"[A-Z][A-Z0-9_]*(/.*)?")
+"""Operators of TFLite are in capitals; kernels of a delegate are not."""
+_DELEGATES = {"gpu", "nnapi", "npu", "xnnpack"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A result with what its comparisons need."""
+
+    result: Result
+    statistic: str
+    latencies_us: Mapping[int, float]
+    """Of each valid process, by round."""
+    told: bool
+    """Whether any process got so far as to say something of the case, good or bad."""
+
+
+def describe_device(record: BenchRecord) -> Device:
+    """What a record measured on."""
+    target, facts = record.target, record.target["facts"]
+    maker = str(facts.get("manufacturer") or "")
+    model = str(facts.get("model") or facts.get("cpu_name") or facts.get("machine") or target["kind"])
+    return Device(
+        identity=str(target["identity"]),
+        name=model if model.lower().startswith(maker.lower()) else f"{maker} {model}",
+        kind="desktop" if target["kind"] == "local" else "phone",
+        system=_words(facts.get("os_name"), facts.get("os_release")) or "unknown system",
+        chip=_words(facts.get("soc_manufacturer"), facts.get("soc_model")),
+        cpu=_words(facts.get("cpu_name") or facts.get("machine")),
+        memory_bytes=facts.get("memory_total_bytes"),
+        emulated=bool(facts.get("is_emulator")),
+    )
+
+
+def result_id(record: BenchRecord, case: Case) -> str:
+    """What stays the same from one measurement of a case on a device to the next."""
+    return f"{record.target['identity']} {record.model['name']} {record.model['weights']} {case.name}"
+
+
+def make_rows(file: BenchFile, known: Mapping[tuple[str, str], frozenset[str]]) -> tuple[Row, ...]:
+    """One row per case of a record, in its order, without comparisons.
+
+    Args:
+        file: The record.
+        known: Hashes of the exported files, by model and weights.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: the record lacks what this program writes.
+    """
+    record = file.record
+    origin = (str(record.model["name"]), str(record.model["weights"]))
+    cases = {case.name: case for case in record.plan.cases}
+    return tuple(
+        _row(file, cases[summary.case], summary, cases[summary.case].model.sha256 in known.get(origin, frozenset()))
+        for summary in record.summaries()
+    )
+
+
+def _row(file: BenchFile, case: Case, summary: Summary, known: bool) -> Row:
+    record = file.record
+    timed = [a for kind in ("latency", "sustained") for a in record.attempts_of(case.name, kind)]
+    valid = [a for a in timed if a.valid and a.output]
+    statistic, latencies = record.latencies(case.name)
+    sensor, span = _temperatures(valid)
+    accuracy = record.accuracy.get(check_name(case.runner, case.model.file, case.delegate))
+    result = Result(
+        id=result_id(record, case),
+        device=str(record.target["identity"]),
+        model=str(record.model["name"]),
+        weights=str(record.model["weights"]),
+        file=case.model.file,
+        format=case.model.format,
+        precision=case.model.precision,
+        sha256=case.model.sha256,
+        size_bytes=case.model.size_bytes,
+        known_file=known,
+        runner=case.runner,
+        runner_version=_runner_version(record, case),
+        delegate=case.delegate,
+        ran_on=_ran_on(record, case),
+        threads=case.threads,
+        affinity=case.affinity,
+        started=record.started,
+        system=describe_device(record).system,
+        record=file.path,
+        statistic=statistic,
+        latency=summary.latency,
+        p95_us=summary.p95_us,
+        first_us=summary.first_us,
+        init_us=summary.init_us,
+        peak_rss_bytes=summary.peak_rss_bytes,
+        temperature_c=span,
+        temperature_of=sensor,
+        top1_device=accuracy.top1 if isinstance(accuracy, Accuracy) else None,
+        throttled=summary.throttled,
+        failure=summary.failure,
+        missing=_missing(summary, valid, span, accuracy),
+        against_desktop=None,
+        against_float32=None,
+        processes=_processes(valid, statistic, sensor),
+        operators=_operators(record, case),
+        front=False,
+    )
+    told = any(a.valid or not a.transient for a in timed)
+    return Row(result=result, statistic=statistic, latencies_us=latencies, told=told)
+
+
+def _words(*parts: object) -> str:
+    return " ".join(str(part) for part in parts if part)
+
+
+def _runner_version(record: BenchRecord, case: Case) -> str:
+    """As the runner tells it, else the start of its program's hash, which identifies it as well."""
+    outputs = [a.output for a in record.attempts_of(case.name, "latency") if a.output and a.output.version]
+    if outputs and outputs[0].version:
+        return outputs[0].version
+    info = next((row for row in record.runners if row["name"] == case.runner), {})
+    versions = " ".join(f"{name} {text}" for name, text in dict(info.get("versions") or {}).items())
+    digest = info.get("sha256")
+    return versions or (f"sha256 {str(digest)[:8]}" if digest else "unknown version")
+
+
+def _ran_on(record: BenchRecord, case: Case) -> str:
+    outputs = [a.output for kind in ("profile", "latency") for a in record.attempts_of(case.name, kind) if a.output]
+    telling = [o for o in outputs if all(row.verdict != "unknown" for row in o.delegations)] or outputs
+    return ", ".join(_verdict(row) for row in telling[-1].delegations) if telling else "nothing"
+
+
+def _verdict(row: Delegation) -> str:
+    nodes = "" if row.nodes is None or row.nodes_total is None else f" {row.nodes} of {row.nodes_total} nodes"
+    words = {
+        "none": f"not {row.delegate}",
+        "unknown": f"{row.delegate}, unproven",
+        "implicit_xnnpack": "xnnpack",
+        "builtin": "builtin kernels",
+        "partial": f"{row.delegate} in part",
+    }
+    return words.get(row.verdict, row.delegate) + nodes
+
+
+def _temperatures(valid: Sequence[Attempt]) -> tuple[str | None, tuple[float, float] | None]:
+    """The kind of sensor that all processes have, and its degrees: before the first, highest after any."""
+    looks = [[_look(a, when) for a in valid] for when in ("before", "after")]
+    for kind in _SENSORS:
+        before, after = ([None if look is None else _celsius(look, kind) for look in row] for row in looks)
+        known = [value for value in after if value is not None]
+        if valid and before[0] is not None and len(known) == len(valid):
+            return kind, (before[0], max(known))
+    return None, None
+
+
+def _look(attempt: Attempt, when: str) -> Telemetry | None:
+    value = attempt.telemetry.get(when)
+    return None if value is None else Telemetry.from_json(value)
+
+
+def _celsius(look: Telemetry, kind: str) -> float | None:
+    return look.battery_c if kind == "battery" else look.hottest_c(kind)
+
+
+def _missing(
+    summary: Summary, valid: Sequence[Attempt], span: tuple[float, float] | None, accuracy: Accuracy | str | None
+) -> dict[str, str]:
+    """Why values are not known, by name."""
+    outputs = [a.output for a in valid if a.output]
+    reasons: dict[str, str] = {}
+    for output in outputs:
+        reasons |= {**output.measured.latency.missing, **output.measured.missing}
+    looks = [look for a in valid if (look := _look(a, "after"))]
+    warmth = next((look.missing["temperatures"] for look in looks if "temperatures" in look.missing), "not measured")
+    nothing = "no process gave a result"
+    known: dict[str, tuple[object, str]] = {
+        "latency": (summary.latency, nothing),
+        "p95_us": (summary.p95_us, reasons.get("p95_us", nothing if not outputs else "not every process told it")),
+        "first_us": (summary.first_us, reasons.get("first_us", nothing)),
+        "init_us": (summary.init_us, reasons.get("init_us", nothing)),
+        "peak_rss_bytes": (summary.peak_rss_bytes, "no process measured memory, or its runner cannot"),
+        "temperature_c": (span, warmth if outputs else nothing),
+        "top1_device": (
+            accuracy if isinstance(accuracy, Accuracy) else None,
+            accuracy if isinstance(accuracy, str) else "not asked for: make bench ... ACCURACY=100",
+        ),
+    }
+    return {name: why for name, (value, why) in known.items() if value is None}
+
+
+def _processes(valid: Sequence[Attempt], statistic: str, sensor: str | None) -> tuple[Process, ...]:
+    ordered = sorted(valid, key=lambda a: a.started)
+    return tuple(
+        _process(attempt, attempt.output, statistic, sensor, ordered[0].started)
+        for attempt in ordered
+        if attempt.output is not None
+    )
+
+
+def _process(attempt: Attempt, output: RunnerOutput, statistic: str, sensor: str | None, first: str) -> Process:
+    latency, samples = output.measured.latency, output.measured.samples_us
+    look = _look(attempt, "after")
+    quartiles = None if samples is None else tuple(float(v) for v in np.percentile(samples, (25, 50, 75)))
+    median = latency.median_us
+    return Process(
+        kind=attempt.job.kind,
+        round=attempt.job.round,
+        elapsed_s=(datetime.fromisoformat(attempt.started) - datetime.fromisoformat(first)).total_seconds(),
+        value_us=median if statistic == "median" and median is not None else latency.mean_us,
+        quartiles_us=None if quartiles is None else (quartiles[0], quartiles[1], quartiles[2]),
+        p5_us=latency.p5_us,
+        p95_us=latency.p95_us,
+        min_us=latency.min_us,
+        max_us=latency.max_us,
+        runs=latency.runs,
+        temperature_c=None if sensor is None or look is None else _celsius(look, sensor),
+    )
+
+
+def _operators(record: BenchRecord, case: Case) -> tuple[Operator, ...] | None:
+    """Of the inference, the longest first; None without a profile."""
+    outputs = [a.output for a in record.attempts_of(case.name, "profile") if a.valid and a.output]
+    profiles = [p for o in outputs for p in o.profiles or () if p.phase != "initialization" and p.types]
+    if not profiles:
+        return None
+    delegated = any(d.delegate in _DELEGATES and d.verdict != "unknown" for o in outputs for d in o.delegations)
+    rows = [_operator(row, profile, delegated) for profile in profiles for row in profile.types]
+    return tuple(sorted(rows, key=lambda row: -row.mean_us))
+
+
+def _operator(row: Any, profile: OpProfile, delegated: bool) -> Operator:
+    outside = profile.graph is None or "elegate" not in profile.graph
+    return Operator(
+        name=row.node_type,
+        nodes=row.nodes,
+        mean_us=row.mean_us,
+        share=row.share,
+        fallback=delegated and outside and _BUILTIN.fullmatch(row.node_type) is not None,
+    )
