@@ -5,10 +5,12 @@
     │   ├── UnknownNameError    2  a model, precision, format or data set that does not exist
     │   ├── WeightsError        2  a checkpoint that is missing, damaged or of another model
     │   ├── DataError           2  images that are missing, too few or not finite
+    │   ├── NotInstalledError   2  a library that an engine needs and that is not installed
     │   └── OutputError         2  a folder that cannot be written, a full disk
     ├── TrainingError           1  a training whose loss is not finite any more
     ├── ConversionError         1  a converter refused, crashed or produced something else than asked for
     ├── VerificationError       1  an artifact that is not what its name says
+    ├── PlacementError          1  an engine that computed elsewhere than on the device asked for
     ├── WorkerError             1  a helper process died (killed, out of memory)
     └── DeviceError             3  a phone, its connection or a program on it failed
         ├── UnreachableError    3  a device that adb cannot use now: absent, offline, unauthorized; nothing was started
@@ -17,6 +19,7 @@
         ├── StorageError        3  a folder on the device: full, read-only, refused, not for programs
         ├── ProgramError        3  a program on the device that could not be started or had to be killed
         ├── DownloadError       3  a runner that cannot be downloaded, or is not the one on record
+        ├── EngineError         3  a desktop runtime, its GPU or driver failed
         ├── LabError            3  the emulated device cannot be built, started or controlled here
         └── RunnerOutputError   3  a benchmark runner's output that holds no result to be believed
 
@@ -66,6 +69,10 @@ class DataError(UsageError):
     """Images or labels that cannot be used."""
 
 
+class NotInstalledError(UsageError):
+    """A library is needed that is not installed; the message says how to install it."""
+
+
 class OutputError(UsageError):
     """Results cannot be written where they were asked for."""
 
@@ -80,6 +87,10 @@ class ConversionError(ToolchainError):
 
 class VerificationError(ToolchainError):
     """An artifact is not what its name says it is."""
+
+
+class PlacementError(ToolchainError):
+    """Work was not done on the device that was asked for by name."""
 
 
 class WorkerError(ToolchainError):
@@ -122,6 +133,10 @@ class DownloadError(DeviceError):
 
 class RunnerOutputError(DeviceError):
     """A benchmark runner failed, ignored an option, or printed something that cannot be read without guessing."""
+
+
+class EngineError(DeviceError):
+    """A runtime on the desktop, its GPU or its driver failed."""
 
 
 class LabError(DeviceError):

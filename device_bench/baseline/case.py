@@ -15,10 +15,11 @@ Kind = Literal["sweep", "latency"]
 """sweep: one process per batch, to find the knee; latency: what counts."""
 
 FailureKind = Literal[
-    "not_installed", "no_device", "elsewhere", "unsupported", "memory", "failed", "crashed", "timeout"
+    "not_installed", "no_device", "elsewhere", "unsupported", "memory", "wrong", "failed", "crashed", "timeout"
 ]
-"""no_device: the runtime has no such provider or finds no GPU. elsewhere: it computed on something else than asked for.
-unsupported: the engine cannot do this precision or batch. memory: it ran out of it."""
+"""no_device: the runtime is there and finds no GPU that it can use. elsewhere: it computed on something else than asked
+for. unsupported: the engine cannot do this precision or batch. memory: it ran out of it. wrong: it computes something
+else than the network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

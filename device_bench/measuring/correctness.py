@@ -18,7 +18,7 @@ from models.data import Pixels
 from models.spec import Preprocessing
 from models.worker import Progress, Report
 
-Kernels = Literal["xnnpack", "builtin", "onnxruntime", "gpu"]
+Kernels = Literal["xnnpack", "builtin", "onnxruntime", "keras", "gpu"]
 """Whose kernels compute on the target; the desktop's reference uses the same family where it has it."""
 
 CHECK_IMAGES = 8

@@ -14,6 +14,7 @@ import json
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,17 @@ def import_engine(request: Request) -> None:
             raise Refusal("not_installed", f"{name} is not installed; `{request.engine.install}`")
     for name in request.engine.modules:
         importlib.import_module(name)
+
+
+def with_batch(request: Request) -> Request:
+    """The request with a file of the batch asked for. Preparing it is no part of loading a network."""
+    if request.engine.family != "onnxruntime" or request.batch == 1:
+        return request
+    from device_bench.baseline.program.onnx_runtime import rebatched
+
+    path = Path(request.folder) / "rebatched.onnx"
+    path.write_bytes(rebatched(Path(request.model).read_bytes(), request.batch))
+    return replace(request, model=str(path))
 
 
 def prove(request: Request) -> dict[str, Any]:
@@ -128,6 +140,7 @@ def main() -> int:
     result: dict[str, Any]
     try:
         import_engine(request)
+        request = with_batch(request)
         result = prove(request) if request.mode == "prove" else measure(request)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
         kind, text = _failure(error)

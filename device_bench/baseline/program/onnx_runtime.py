@@ -38,7 +38,7 @@ class OnnxRuntime:
         available = library.get_available_providers()
         if self._provider not in available:
             raise Refusal(
-                "no_device",
+                "not_installed",
                 f"this onnxruntime {library.__version__} has {', '.join(available)}; get {self._provider} with "
                 f"`{request.engine.install}`",
             )
@@ -77,7 +77,9 @@ class OnnxRuntime:
             self.parameters[_NO_FALLBACK] = "1"
         try:
             # Without this word, a provider that fails is replaced by the CPU, in silence.
-            return library.InferenceSession(self._model(), options, providers=self._providers(), enable_fallback=0)
+            return library.InferenceSession(
+                self._request.model, options, providers=self._providers(), enable_fallback=0
+            )
         except Exception as error:
             if "fallback to CPU EP has been explicitly disabled" in str(error):
                 raise Refusal("elsewhere", f"{self._provider} leaves nodes to the CPU: {error}") from error
@@ -93,10 +95,6 @@ class OnnxRuntime:
             half = "True" if precision == "float16" else "False"
             return [(TENSORRT, {"device_id": "0", "trt_fp16_enable": half, "trt_engine_cache_enable": "False"}), cuda]
         return [(self._provider, {})]
-
-    def _model(self) -> str | bytes:
-        path = self._request.model
-        return path if self._request.batch == 1 else rebatched(Path(path).read_bytes(), self._request.batch)
 
     def _bind(self, source: str, target: str, shape: tuple[int, ...]) -> None:
         on_device = self._request.engine.separates_copies and self._provider != CPU
