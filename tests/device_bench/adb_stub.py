@@ -7,14 +7,14 @@ import ast
 import marshal
 import shutil
 import socket
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_PROGRAM = r"""#!PYTHON -IS
-import marshal, os, sys, time  # and nothing that takes long to import
+from tests.programs import first_lines
+
+_PROGRAM = r"""import marshal, os, sys, time  # and nothing that takes long to import
 from _signal import SIG_DFL, SIGPIPE, SIGXFSZ, signal
 home = os.path.dirname(os.path.abspath(__file__))
 words = sys.argv[1:]
@@ -101,7 +101,7 @@ class AdbStub:
 
     def __post_init__(self) -> None:
         (self.folder / "tmp").mkdir(parents=True)
-        self.program.write_text(_PROGRAM.replace("PYTHON", sys.executable))
+        self.program.write_text(first_lines("-IS") + _PROGRAM)
         self.program.chmod(0o755)
         self.save()
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 from device_bench.measuring.artifacts import exported_folder
@@ -12,13 +11,13 @@ from models.files import sha256_file
 from tests.device_bench import tiny_models
 from tests.device_bench.adb_stub import AdbStub
 from tests.device_bench.phone_texts import BATTERY, GETPROP, POWER, THERMAL
+from tests.programs import first_lines
 
 MODEL = "mobilenet_v1_0.25_128"
 FILE = f"{MODEL}-float32.tflite"
 GOLDEN = Path(__file__).parents[2] / "golden" / "native_2.14_arm64"
 
-_RUNNER = """#!{python} -I
-import sys
+_RUNNER = """import sys
 given = dict(word.removeprefix("--").split("=", 1) for word in sys.argv[1:] if "=" in word)
 golden = {golden!r}
 if "--help" in sys.argv:
@@ -59,7 +58,7 @@ def make_phone(
     }
     for name, text in texts.items():
         (commands / name).write_text(f"#!/bin/sh\n{text}")
-    runner = _RUNNER.format(python=sys.executable, golden=str(GOLDEN), error=error, code=code, said=said, more=more)
+    runner = first_lines("-I") + _RUNNER.format(golden=str(GOLDEN), error=error, code=code, said=said, more=more)
     (commands / "benchmark_model").write_text(runner)
     for path in commands.iterdir():
         path.chmod(0o755)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +17,7 @@ from device_bench.target import Command, Finished
 from models.errors import DeviceError
 from tests.device_bench.cases import make_case, make_model
 from tests.device_bench.tiny_models import INPUT_SHAPE
+from tests.programs import first_lines
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 HELP_2_14 = (GOLDEN / "native_2.14_arm64" / "help" / "stderr").read_text("utf-8")
@@ -123,7 +123,7 @@ def install_stub(folder: Path) -> Path:
     source = Path(__file__).with_name("stub_benchmark_model.py")
     lines = source.read_text("utf-8").split("\n")
     # `-S -E`: without site-packages a process starts in milliseconds.
-    program.write_text("\n".join([f"#!{sys.executable} -SE", *lines[1:]]), "utf-8")
+    program.write_text(first_lines("-SE") + "\n".join(lines[1:]), "utf-8")
     program.chmod(0o755)
     (folder / "stub_help.txt").write_text(HELP_2_14, "utf-8")
     return program
