@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from device_bench.measuring.record import BenchRecord
 from device_bench.report.baselines import Reference, choose_reference, make_references, mark_reference
 from device_bench.report.collect import Found
 from device_bench.report.exports import make_export
@@ -13,7 +12,6 @@ from device_bench.report.problems import baseline_problems, bench_problems, expo
 from device_bench.report.results import Row, describe_device, make_rows
 from device_bench.report.speed import paired_speedup, unpaired_speedup
 from device_bench.report.values import Device, Export, Older, Problem, Report, Result, Speedup
-from device_bench.stats import noise_floor
 
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 _Origin = tuple[str, str]
@@ -42,7 +40,6 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
     for file in found.benches:
         try:
             device, rows = describe_device(file.record), make_rows(file, known)
-            rows = _compared(file.record, rows, references, exports)
             problems += bench_problems(file, device)
         except _MALFORMED as error:
             unread.append(_unread(file.path, error))
@@ -56,7 +53,8 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
             if before is not None:
                 older.append(before)
             newest[row.result.id] = row
-    results = mark_fronts(tuple(row.result for row in newest.values()), _accuracies(exports))
+    compared = tuple(_compared(tuple(newest.values()), older, references, exports))
+    results = mark_fronts(compared, _accuracies(exports))
     return Report(
         made=made,
         version=version,
@@ -124,52 +122,58 @@ def _references(found: Found, unread: list[Problem]) -> dict[_Origin, list[Refer
 
 
 def _compared(
-    record: BenchRecord,
-    rows: Sequence[Row],
+    newest: Sequence[Row],
+    older: Sequence[Row],
     references: Mapping[_Origin, list[Reference]],
     exports: Sequence[Export],
-) -> tuple[Row, ...]:
-    """The rows of one record with their speed-ups."""
-    origin = (str(record.model["name"]), str(record.model["weights"]))
+) -> Iterator[Result]:
+    """The results that count, with their speed-ups."""
+    plain: dict[tuple[str, ...], Row] = {}
+    for row in (*older, *newest):
+        if row.result.precision == "float32" and row.result.failure is None and row.latencies_us:
+            plain[*_conditions(row.result), row.result.record] = row
+            plain[_conditions(row.result)] = row
     trained = {(e.model, e.weights): e.weights_sha256 for e in exports}
-    # Other weights take as long, but then it is not the same network that is compared.
-    same = trained.get(origin) in (None, record.model["weights_sha256"])
-    reference = choose_reference(references.get(origin, ())) if same else None
-    twins = record.twins()
-    floor = 0.0 if twins is None else noise_floor(twins)
-    return tuple(
-        replace(
-            row,
-            result=replace(
-                row.result,
-                against_desktop=_against_desktop(row, reference),
-                against_float32=_against_float32(row, rows, floor),
-            ),
+    for row in newest:
+        origin = (row.result.model, row.result.weights)
+        # Other weights take as long, but then it is not the same network that is compared.
+        same = trained.get(origin) in (None, row.weights_sha256)
+        reference = choose_reference(references.get(origin, ())) if same else None
+        yield replace(
+            row.result,
+            against_desktop=_against_desktop(row, reference),
+            against_float32=_against_float32(row, plain),
         )
-        for row in rows
-    )
+
+
+def _conditions(result: Result) -> tuple[str, ...]:
+    """What two results must share to be compared."""
+    names = ("device", "model", "weights", "format", "runner", "delegate", "threads", "affinity", "statistic")
+    return tuple(str(getattr(result, name)) for name in names)
 
 
 def _against_desktop(row: Row, reference: Reference | None) -> Speedup | None:
     if reference is None or row.result.failure is not None or not row.latencies_us:
         return None
-    what = "" if row.statistic == "median" else ", means"
+    means = "" if row.statistic == "median" else ", means"
     phase = "compute only" if reference.row.headline == "compute" else "copies included"
-    against = f"{reference.row.label}, {phase}{what}"
+    against = f"{reference.row.label}, {phase}{means}"
     return unpaired_speedup(reference.latencies(row.statistic), list(row.latencies_us.values()), against)
 
 
-def _against_float32(row: Row, rows: Sequence[Row], floor: float) -> Speedup | None:
+def _against_float32(row: Row, plain: Mapping[tuple[str, ...], Row]) -> Speedup | None:
+    """Best against float32 of the same benchmark, whose rounds make pairs; else against the newest."""
     mine = row.result
     if mine.failure is not None or not row.latencies_us or mine.precision == "float32":
         return None
-    alike = ("format", "runner", "delegate", "threads", "affinity", "model", "weights")
-    for other in rows:
-        base = other.result
-        plain = base.precision == "float32" and base.failure is None and other.latencies_us
-        if plain and all(getattr(base, name) == getattr(mine, name) for name in alike):
-            return paired_speedup(other.latencies_us, row.latencies_us, "float32 on the same device", floor)
-    return None
+    against = "float32 on the same device"
+    twin = plain.get((*_conditions(mine), mine.record))
+    if twin is not None:
+        return paired_speedup(twin.latencies_us, row.latencies_us, against, row.floor)
+    other = plain.get(_conditions(mine))
+    if other is None:
+        return None
+    return unpaired_speedup(list(other.latencies_us.values()), list(row.latencies_us.values()), against)
 
 
 def _older(result: Result) -> Older:

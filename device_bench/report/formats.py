@@ -5,6 +5,7 @@ from __future__ import annotations
 from device_bench.measuring.tables import format_ms
 from device_bench.report.values import NOTHING, ArtifactRow, Device, Result, Speedup
 from device_bench.stats import Spread
+from models.cli import one_line
 
 UNKNOWN = "–"
 
@@ -47,7 +48,12 @@ def _points(share: float) -> str:
 
 def times(ratio: float) -> str:
     """`×2.31`, with three significant digits."""
-    return f"×{ratio:.0f}" if ratio >= 100 else f"×{ratio:.3g}"
+    return f"×{_digits(ratio)}"
+
+
+def _digits(value: float) -> str:
+    places = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:.{places}f}"
 
 
 def speedup(row: Speedup | None) -> str:
@@ -56,7 +62,7 @@ def speedup(row: Speedup | None) -> str:
         return UNKNOWN
     if row.low is None or row.high is None:
         return times(row.ratio)
-    return f"{times(row.ratio)} ({row.low:.3g}–{row.high:.3g})"
+    return f"{times(row.ratio)} ({_digits(row.low)}–{_digits(row.high)})"
 
 
 def celsius(span: tuple[float, float] | None) -> str:
@@ -86,3 +92,9 @@ def flags(result: Result, device: Device) -> tuple[str, ...]:
         ("best trade-off", result.front),
     ]
     return tuple(word for word, said in words if said)
+
+
+def safe(text: object, longest: int = 200) -> str:
+    """Text from outside on one line, without control and direction marks, and not longer than a person reads."""
+    line = one_line(str(text))
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"

@@ -18,6 +18,7 @@ from device_bench.report.collect import BenchFile
 from device_bench.report.values import Device, Operator, Process, Result
 from device_bench.result import Delegation, RunnerOutput
 from device_bench.state.telemetry import Telemetry
+from device_bench.stats import noise_floor
 
 _SENSORS = ("cpu", "skin", "zone", "battery")
 """Kinds of sensors by how well they tell that a phone gets hot under load."""
@@ -34,6 +35,9 @@ class Row:
     statistic: str
     latencies_us: Mapping[int, float]
     """Of each valid process, by round."""
+    floor: float
+    """Noise floor of its benchmark, as a share; 0 if it was not measured."""
+    weights_sha256: str
     told: bool
     """Whether any process got so far as to say something of the case, good or bad."""
 
@@ -124,8 +128,15 @@ def _row(file: BenchFile, case: Case, summary: Summary, known: bool) -> Row:
         operators=_operators(record, case),
         front=False,
     )
-    told = any(a.valid or not a.transient for a in timed)
-    return Row(result=result, statistic=statistic, latencies_us=latencies, told=told)
+    twins = record.twins()
+    return Row(
+        result=result,
+        statistic=statistic,
+        latencies_us=latencies,
+        floor=0.0 if twins is None else noise_floor(twins),
+        weights_sha256=str(record.model["weights_sha256"]),
+        told=any(a.valid or not a.transient for a in timed),
+    )
 
 
 def _words(*parts: object) -> str:
