@@ -10,7 +10,7 @@ from rich.table import Table
 from device_bench.case import Case
 from device_bench.measuring.correctness import Accuracy, OutputCheck
 from device_bench.measuring.record import BenchRecord, Summary
-from device_bench.stats import Spread, noise_floor
+from device_bench.stats import Spread, judge, noise_floor
 from models.cli import inert
 
 
@@ -89,9 +89,9 @@ def _doubts(record: BenchRecord) -> Iterator[str]:
     }
     if means:
         yield f"{', '.join(sorted(means))} prints no median: each process counts with its mean"
-    warming = [row.case for row in record.summaries() if row.warming]
+    warming = [row.case for row in record.summaries() if row.latency and row.warming > row.latency.processes / 2]
     if warming:
-        yield f"[yellow]warming[/] {_who(warming)}: some processes' first timed runs were warm-up and are left out"
+        yield f"[yellow]warming[/] {_who(warming)}: most processes' first timed runs were warm-up and are left out"
     noisy = [row.case for row in record.summaries() if row.latency and row.latency.noisy]
     if noisy:
         yield f"[yellow]noisy[/] {_who(noisy)}: the interval is wider than ±5 %; more processes narrow it: --repeats 15"
@@ -100,10 +100,11 @@ def _doubts(record: BenchRecord) -> Iterator[str]:
 def _further_results(record: BenchRecord) -> Iterator[str]:
     twins = record.twins()
     if twins is not None:
-        same = "" if twins.low <= 1 <= twins.high else "; they differ beyond chance, so trust no small difference here"
+        same = judge(twins, 0.0) == "no difference shown"
+        doubt = "" if same else "; they differ beyond chance, so trust no small difference here"
         yield (
             f"noise floor ±{noise_floor(twins):.1%}: {inert(record.plan.twin)} measured twice,"
-            f" ratio {twins.ratio:.3f} ({twins.low:.3f}-{twins.high:.3f}){same}"
+            f" ratio {twins.ratio:.3f} ({twins.low:.3f}-{twins.high:.3f}){doubt}"
         )
     for name, accuracy in record.accuracy.items():
         if isinstance(accuracy, Accuracy):

@@ -1,0 +1,1 @@
+"""Records side by side: two of them as old and new, or all of them over time."""

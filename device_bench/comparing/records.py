@@ -1,0 +1,116 @@
+"""Finds stored records, and says in a few words what each is of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from device_bench.measuring.record import BENCH_FOLDER, BenchRecord, load_record
+from models.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A record and its file."""
+
+    path: Path
+    record: BenchRecord
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The unit measured, by its hashed identity, and the model on it."""
+        return said(self.record.target.get("identity")), said(self.record.model.get("name"))
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Of the device."""
+        return section(self.record.target.get("facts"))
+
+    @property
+    def device(self) -> str:
+        """What a person calls it: maker and model, else processor."""
+        named = [self.facts.get("manufacturer"), self.facts.get("model")] if self.facts.get("model") else []
+        names = named or [self.facts.get("cpu_name") or self.facts.get("machine")]
+        return " ".join(said(name) for name in names if name) or "unknown device"
+
+    @property
+    def version(self) -> str:
+        """Of this program: version and commit, with a plus where files differed from it."""
+        tool = self.record.tool
+        commit = f" {said(tool.get('commit'))[:9]}" if tool.get("commit") else ""
+        return f"{said(tool.get('version'))}{commit}{'+' if commit and tool.get('dirty') else ''}"
+
+    @property
+    def title(self) -> str:
+        """`mobilenet_v1_0.25_128 (digits) on Google Pixel 8, 2026-11-21T12:00:00Z, 0.1.0 40e80a4f1`."""
+        model = f"{said(self.record.model.get('name'))} ({said(self.record.model.get('weights'))})"
+        emulated = ", EMULATED: latencies mean nothing" if self.facts.get("is_emulator") else ""
+        return f"{model} on {self.device}, {self.record.started}, {self.version}{emulated}"
+
+
+def said(value: object) -> str:
+    """A value of a record as text, whatever it is."""
+    return "unknown" if value is None else str(value)
+
+
+def section(value: object) -> Mapping[str, Any]:
+    """A part of a record; empty if it is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def load_stored(path: Path) -> Stored:
+    """The record in a file.
+
+    Raises:
+        UsageError: it cannot be read, or is none.
+    """
+    record = load_record(path)
+    if not all(isinstance(part, Mapping) for part in (record.target, record.model, record.tool)):
+        raise UsageError(f"{path} is no benchmark record of this program; measure again")
+    if not isinstance(record.started, str):
+        raise UsageError(f"{path} does not tell when it was measured; measure again")
+    return Stored(path=path, record=record)
+
+
+def find_stored(folder: Path) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
+    """All records in a folder (or in folders `bench` anywhere under it), oldest first, and why others were not read.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}; name a record, a folder of records, or build/")
+    try:
+        files = sorted({*folder.glob(f"**/{BENCH_FOLDER}/*.json"), *_own(folder)})
+    except OSError as error:
+        raise UsageError(f"cannot list {folder}: {error.strerror or error}; name a record") from error
+    found, refused = [], []
+    for file in files:
+        try:
+            found.append(load_stored(file))
+        except UsageError as error:
+            refused.append(str(error))
+    return tuple(sorted(found, key=lambda stored: (stored.record.started, stored.path.name))), tuple(refused)
+
+
+def newest(place: Path) -> tuple[dict[tuple[str, str], Stored], tuple[str, ...]]:
+    """The record of a file, or the newest of each device and model in a folder, by `Stored.key`; and what was not read.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if place.is_file():
+        stored = load_stored(place)
+        return {stored.key: stored}, ()
+    found, refused = find_stored(place)
+    if not found:
+        why = f": {refused[0]}" if refused else ""
+        raise UsageError(f"no benchmark record in {place}{why}; `make bench MODEL=...` makes one")
+    return {stored.key: stored for stored in found}, refused
+
+
+def _own(folder: Path) -> tuple[Path, ...]:
+    # A folder that records were copied to, such as one of stored results, but not one that has a manifest.
+    return () if (folder / "manifest.json").exists() else tuple(folder.glob("*.json"))
