@@ -114,8 +114,7 @@ class Baseline:
                 self._admit(engine)
             return
         for engine in ENGINES.values():
-            # CoreML and its kind would be labelled by what nobody knows.
-            if engine.accelerator == "gpu" and engine.tells_device and self._admit(engine):
+            if engine.accelerator == "gpu" and self._admit(engine):
                 return
         self._admit(FALLBACK)
 
@@ -144,6 +143,9 @@ class Baseline:
             versions={},
             check=None,
         )
+        if row.reason is None and not self.request.engines and not engine.tells_device:
+            untold = f"{engine.name} does not tell what it computes on; name it with --engine to measure it unproven"
+            row = replace(row, reason=untold)
         if row.reason is None and engine.format == "keras" and isinstance(self.sources.checkpoint, str):
             row = replace(row, reason=self.sources.checkpoint)
         if row.reason is not None:
