@@ -34,6 +34,8 @@ FLOAT32 = f"{MODEL}-float32.tflite"
 
 Done = subprocess.CompletedProcess[str]
 
+HASTY = "tests.device_bench.lab.hasty"
+
 _QUICK = ("--threads=1", "--repeats=1", "--runs=3", "--min-seconds=0.05", "--no-memory", "--no-profile", "--check=2")
 _PATIENCE_S = 60.0
 _MARKS = ("--num_runs=", "--runs=")
@@ -65,6 +67,8 @@ class Bench:
     device: Callable[[str], LabPhone]
     phones: list[LabPhone] = field(default_factory=list)
     build_name: str = "build"
+    program: str = "device_bench"
+    """Module of the command line; `HASTY` gives silent devices up after seconds."""
 
     @property
     def build(self) -> Path:
@@ -86,7 +90,7 @@ class Bench:
     def command(self, phone: LabPhone | None, *words: str) -> list[str]:
         """The command line; `words` come last and win."""
         where = [f"--device={phone.serial}"] if phone else []
-        fixed = [sys.executable, "-m", "device_bench", "bench", f"--model={MODEL}", f"--weights={WEIGHTS}"]
+        fixed = [sys.executable, "-m", self.program, "bench", f"--model={MODEL}", f"--weights={WEIGHTS}"]
         return [*fixed, f"--build-dir={self.build}", *where, *_QUICK, *words]
 
     def environment(self, **variables: str) -> dict[str, str]:
@@ -106,10 +110,10 @@ class Bench:
         )  # fmt: skip
 
     @contextmanager
-    def start(self, phone: LabPhone | None, *words: str) -> Iterator[subprocess.Popen[str]]:
+    def start(self, phone: LabPhone | None, *words: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
         """The command while it runs; nothing of it outlives the block."""
         with subprocess.Popen(
-            self.command(phone, *words), cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL,
+            self.command(phone, *words), cwd=self.folder, env=self.environment(**variables), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
         ) as process:  # fmt: skip
             try:
@@ -171,6 +175,18 @@ def assert_nothing_valid(done: Done, *records: BenchRecord) -> None:
     for record in records:
         assert not record.passed
         assert all(summary.failure for summary in record.summaries())
+
+
+def assert_no_results(bench: Bench, done: Done) -> None:
+    """It ended before anything was measured: no record, and no table."""
+    assert bench.record_files() == []
+    assert done.stdout == ""
+
+
+def finish(process: subprocess.Popen[str]) -> Done:
+    """What a command said until its end."""
+    stdout, stderr = process.communicate(timeout=_PATIENCE_S * 2)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def measures(phone: LabPhone) -> bool:
