@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from device_bench.commands import baseline, bench, cleanup, compare, devices, history, lab, parse
+from device_bench.commands import baseline, bench, cleanup, compare, devices, history, lab, parse, pick, report
 from models.cli import Parser, run
 
 
@@ -17,7 +17,7 @@ def parse_arguments() -> argparse.Namespace:
         epilog=codes,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (bench, baseline, compare, history, devices, lab, cleanup, parse):
+    for command in (bench, baseline, report, pick, compare, history, devices, lab, cleanup, parse):
         command.add_options(commands)
     return parser.parse_args()
 

@@ -26,8 +26,11 @@ class Candidate:
     """How far it is from fitting: the shares by which it misses, added up. 0 if it fits."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON value."""
-        return asdict(self)
+        """Plain JSON value, without what led to the result's numbers."""
+        value = asdict(self)
+        for long in ("processes", "operators"):
+            del value["result"][long]
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,15 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""
-        return asdict(self)
+        return {
+            "device": asdict(self.device),
+            "min_accuracy": self.min_accuracy,
+            "max_p95_us": self.max_p95_us,
+            "chosen": None if self.chosen is None else self.chosen.to_json(),
+            "fitting": self.fitting,
+            "nearest": [candidate.to_json() for candidate in self.nearest],
+            "unfit": [candidate.to_json() for candidate in self.unfit],
+        }
 
 
 def choose_artifact(

@@ -1,0 +1,78 @@
+"""`report`: one page over everything that was exported and measured."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.cli import inert, result_console
+from models.files import format_json
+
+if TYPE_CHECKING:
+    from device_bench.report.values import Report
+
+
+def add_options(commands: Any) -> None:
+    """The command line."""
+    report = commands.add_parser(
+        "report",
+        help="one page over everything that was measured",
+        description="Sets all exports, phones and desktop baselines found under the build folder side by side: "
+        "report.html (one file, works offline), report.md and report.json.",
+        epilog="exit codes: 0 written, 2 bad input",
+    )
+    which = report.add_mutually_exclusive_group()
+    which.add_argument("--model", metavar="NAME", help="put this network first, and the report into its folder")
+    which.add_argument("--all", action="store_true", help="all networks alike, in the build folder itself (default)")
+    report.add_argument("--weights", default="auto", metavar="auto|random|PATH", help="as for export (default: auto)")
+    report.add_argument("--dataset", default="digits", metavar="NAME", help="as for export (default: %(default)s)")
+    report.add_argument("--output", type=Path, metavar="DIR", help="another folder for the three files")
+    report.add_argument(
+        "--build-dir", type=Path, default=Path("build"), metavar="DIR", help="where results lie (default: %(default)s)"
+    )
+    report.add_argument("--json", action="store_true", help="print the paths as JSON")
+    report.set_defaults(run=run_report)
+
+
+def run_report(arguments: argparse.Namespace) -> int:
+    """Writes the files and says where they are."""
+    from device_bench.report.write import load_report, write_report
+
+    report = load_report(arguments.build_dir, arguments.model)
+    paths = write_report(report, choose_folder(arguments))
+    if arguments.json:
+        print(
+            format_json({"schema": 1, **dict(zip(("html", "markdown", "json"), map(str, paths), strict=True))}), end=""
+        )
+        return 0
+    console = result_console()
+    console.print(describe(report), highlight=False, soft_wrap=True)
+    for path in paths:
+        console.print(inert(path), highlight=False, soft_wrap=True)
+    return 0
+
+
+def choose_folder(arguments: argparse.Namespace) -> Path:
+    """Where the files go: where they were asked for, else the network's folder, else the build folder."""
+    from device_bench.measuring.artifacts import exported_folder
+
+    if arguments.output is not None:
+        return Path(arguments.output)
+    if arguments.model is None:
+        return Path(arguments.build_dir)
+    return exported_folder(arguments.build_dir, arguments.model, arguments.weights, arguments.dataset)
+
+
+def describe(report: Report) -> str:
+    """One line: what is in it, and what is not."""
+    failed = sum(row.failure is not None for row in report.results)
+    parts = [
+        f"{len(report.results)} results on {len(report.devices)} devices",
+        f"{sum(len(export.artifacts) for export in report.exports)} artifacts",
+        f"{len(report.baselines)} desktop baselines",
+    ]
+    emulated = (
+        "; EMULATED devices among them: latencies mean nothing" if any(d.emulated for d in report.devices) else ""
+    )
+    return f"{', '.join(parts)}; {failed} failed, {len(report.problems)} problems told{emulated}"
