@@ -20,7 +20,7 @@ from device_bench.runners.runner import Runner
 from device_bench.state.cpus import verify_allowed
 from device_bench.state.thermal import Cooling, Limits, throttled, wait_until_cool
 from device_bench.target import Command, DeviceUnderTest, Finished, Target
-from models.errors import DeviceError, LinkError
+from models.errors import DeviceError, LinkError, RunnerOutputError
 from models.files import output_errors
 from models.worker import Progress, Report
 
@@ -39,6 +39,14 @@ def now_utc() -> str:
 def anonymous(text: str, target: Target) -> str:
     """`text` without the serial number, as it may be kept and handed on."""
     return text if target.name == "local" else text.replace(target.name, "the device")
+
+
+def _is_lost(error: DeviceError) -> bool:
+    """Whether the connection is to blame.
+
+    An output that looks cut off is not its fault: the answer it came in was proved to be whole.
+    """
+    return error.transient and not isinstance(error, RunnerOutputError)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +134,7 @@ class Measurement:
                     self.desktop, check=self.plan.check_images, accuracy=self.plan.accuracy_images,
                 )  # fmt: skip
             except DeviceError as error:
-                if error.transient:
+                if _is_lost(error):
                     self._recover(error, last=not left)
                     continue
                 # Not a reason to stop: the latency processes will fail likewise and say it of their case.
@@ -184,7 +192,7 @@ class Measurement:
             output = runner.read(case, job.kind, finished, keep, command)
             failure = self._objection(case, finished, output)
         except DeviceError as error:
-            failure, transient = anonymous(str(error), self.target), error.transient
+            failure, transient = anonymous(str(error), self.target), _is_lost(error)
         return Attempt(
             job=job,
             number=number,
