@@ -226,6 +226,21 @@ def test_a_program_that_dies_spoils_its_case_and_no_other(tmp_path: Path) -> Non
     assert not record.disagrees
 
 
+def test_an_output_that_cannot_be_read_is_not_asked_for_again_as_it_came_whole(tmp_path: Path) -> None:
+    class Unreadable(FakeRunner):
+        def read(self, case: Case, kind: Pass, finished: Finished, files: Path, command: Command) -> RunnerOutput:
+            if case.model.precision == "int8":
+                raise RunnerOutputError("the run was cut short or the format is new", transient=True)
+            return super().read(case, kind, finished, files, command)
+
+    target = FakeTarget()
+    record = measure(tmp_path, make_plan(make_case("int8"), make_case("float32")), target, Unreadable())
+    assert target.recoveries == 0
+    assert record.finished
+    assert [row.failure for row in record.summaries()] == ["the run was cut short or the format is new", None]
+    assert [a.transient for a in record.attempts if a.failure] == [False]
+
+
 def test_a_lost_connection_is_recovered_and_the_process_run_again_whole(tmp_path: Path) -> None:
     def lose(call: int) -> Finished:
         if call == 3:

@@ -1,5 +1,6 @@
 """Plans: what runs, in which order, and when two are the same."""
 
+import json
 from collections import Counter
 
 from device_bench.measuring.plan import Job, Plan
@@ -31,6 +32,14 @@ def test_memory_and_operators_are_looked_at_last_once_and_only_if_asked_for() ->
     jobs = make_plan(*CASES).jobs()
     assert [job.kind for job in jobs[5 * len(CASES) :]] == ["memory"] * len(CASES) + ["profile"] * len(CASES)
     assert {job.kind for job in make_plan(*CASES, memory=False, profile=False).jobs()} == {"latency"}
+
+
+def test_no_process_is_spent_on_a_pass_that_a_runner_lacks() -> None:
+    plan = make_plan(*CASES, lacking=((CASES[0].name, "profile", "it has no operator profile"),))
+    jobs = plan.jobs()
+    assert {job.case for job in jobs if job.kind == "profile"} == {case.name for case in CASES[1:]}
+    assert {job.case for job in jobs if job.kind == "memory"} == {case.name for case in CASES}
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
 def test_names_of_jobs_are_unique_and_fit_for_folders() -> None:
