@@ -154,7 +154,10 @@ def parse_rows(text: str, columns: int) -> list[list[str]]:
     Raises:
         DeviceError: a row has another number of columns.
     """
-    rows = [[one_line(cell.strip()) for cell in row] for row in csv.reader(text.splitlines()) if row]
+    try:
+        rows = [[one_line(cell.strip()) for cell in row] for row in csv.reader(text.splitlines()) if row]
+    except csv.Error as error:
+        raise DeviceError(f"nvidia-smi answered no table ({error}); run `nvidia-smi` and look") from error
     for row in rows:
         if len(row) != columns:
             raise DeviceError(
