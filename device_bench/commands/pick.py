@@ -22,9 +22,9 @@ def add_options(commands: Any) -> None:
     pick = commands.add_parser(
         "pick",
         help="which artifact should I ship?",
-        description="The smallest file that keeps both limits on a device: top-1 on the test split of at least A, and a "
-        "p95 latency of at most B. Between files of one size the lower p95 wins, then fewer threads. Estimates count, "
-        "not the ends of their intervals.",
+        description="The smallest file that keeps both limits on a device: top-1 on the test split of at least A, and "
+        "a p95 latency of at most B. Between files of one size the lower p95 wins, then fewer threads. Estimates "
+        "count, not the ends of their intervals.",
         epilog="exit codes: 0 found, 1 none fits (the nearest are shown), 2 bad input",
     )
     pick.add_argument(
@@ -87,7 +87,7 @@ def print_choice(report: Report, choice: Choice) -> None:
     if choice.chosen is not None:
         say(f"[green]ship[/] {describe(report, choice.chosen)}")
         if choice.fitting > 1:
-            say(f"{choice.fitting - 1} more fit and are no smaller")
+            say(f"others that fit: {choice.fitting - 1}, none of them smaller")
     else:
         say("[red]none fits[/]")
     for row in choice.nearest:

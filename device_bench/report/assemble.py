@@ -10,8 +10,10 @@ from device_bench.report.collect import Found
 from device_bench.report.exports import make_export
 from device_bench.report.problems import baseline_problems, bench_problems, export_problems
 from device_bench.report.results import Row, describe_device, make_rows
+from device_bench.report.sound import check_types
 from device_bench.report.speed import paired_speedup, unpaired_speedup
 from device_bench.report.values import Device, Export, Older, Problem, Report, Result, Speedup
+from export.precision import PRECISIONS
 
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
 _Origin = tuple[str, str]
@@ -40,6 +42,9 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
     for file in found.benches:
         try:
             device, rows = describe_device(file.record), make_rows(file, known)
+            for row in rows:
+                check_types(row.result)
+            check_types(device)
             problems += bench_problems(file, device)
         except _MALFORMED as error:
             unread.append(_unread(file.path, error))
@@ -54,18 +59,26 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
                 older.append(before)
             newest[row.result.id] = row
     compared = tuple(_compared(tuple(newest.values()), older, references, exports))
+    ranked = tuple(sorted(devices.values(), key=lambda d: (d.emulated, d.kind == "desktop", d.name, d.identity)))
+    order = {device.identity: place for place, device in enumerate(ranked)}
     results = mark_fronts(compared, _accuracies(exports))
     return Report(
         made=made,
         version=version,
         focus=focus,
-        devices=tuple(sorted(devices.values(), key=lambda d: (d.emulated, d.kind == "desktop", d.name))),
+        devices=ranked,
         exports=tuple(sorted(exports, key=lambda e: (e.model != focus, e.model, e.weights))),
-        results=tuple(sorted(results, key=lambda r: (r.model != focus, r.model, r.weights, r.device))),
+        results=tuple(sorted(results, key=lambda r: (r.model != focus, r.model, r.weights, order[r.device], _rank(r)))),
         baselines=tuple(row for group in references.values() for row in mark_reference(group)),
         problems=(*export_problems(found, exports), *problems, *baseline_problems(found), *unread),
         history=tuple(_older(row.result) for row in reversed(older)),
     )
+
+
+def _rank(result: Result) -> tuple[int, str, int, str]:
+    names = [name for _, name in PRECISIONS]
+    place = names.index(result.precision) if result.precision in names else len(names)
+    return place, result.delegate, result.threads, result.id
 
 
 def mark_fronts(results: Sequence[Result], accuracy: Mapping[str, float]) -> tuple[Result, ...]:
@@ -100,7 +113,9 @@ def _accuracies(exports: Sequence[Export]) -> dict[str, float]:
 def _exports(found: Found, unread: list[Problem]) -> Iterator[Export]:
     for row in found.manifests:
         try:
-            yield make_export(row)
+            export = make_export(row)
+            check_types(export)
+            yield export
         except _MALFORMED as error:
             unread.append(_unread(row.folder, error))
 
@@ -111,6 +126,8 @@ def _references(found: Found, unread: list[Problem]) -> dict[_Origin, list[Refer
     for file in found.baselines:
         try:
             references = make_references(file)
+            for ref in references:
+                check_types(ref.row)
         except _MALFORMED as error:
             unread.append(_unread(file.path, error))
             continue

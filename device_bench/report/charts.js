@@ -31,6 +31,22 @@ function axis(look, extra) {
   };
 }
 
+/* A logarithmic axis that says 1, 2, 5, 10, … in full. */
+function logAxis(look, title, values) {
+  const ends = [Math.min(...values), Math.max(...values)].map(Math.log10);
+  const few = narrow() || ends[1] - ends[0] > 2;
+  const ticks = [];
+  for (let power = Math.floor(ends[0]); power <= Math.ceil(ends[1]); power += 1) {
+    (few ? [1] : [1, 2, 5]).forEach((step) => ticks.push(step * 10 ** power));
+  }
+  return axis(look, { title, type: "log", tickvals: ticks, ticktext: ticks.map(digits) });
+}
+
+function doubt(rows) {
+  if (!rows.some((row) => row.emulated)) return "";
+  return narrow() ? " (EMULATED: nothing)" : " (of EMULATED devices they mean nothing)";
+}
+
 function draw(id, traces, height, layout, summary) {
   const place = document.getElementById(id);
   const look = theme();
@@ -98,7 +114,7 @@ function drawPareto(rows) {
     }));
   }
   draw("pareto", traces, 400, (look) => ({
-    xaxis: axis(look, { title: "p50 latency, ms", type: "log", dtick: narrow() ? 1 : "D2" }),
+    xaxis: logAxis(look, `p50, ms${doubt(known)}`, known.map((row) => ms(row.latency[0]))),
     yaxis: axis(look, { title: "top-1, %" }),
   }), known.length ? `Top-1 accuracy over latency of ${known.length} results on ${devices.length} devices.`
     : "No result here has both a latency and an accuracy.");
@@ -111,8 +127,8 @@ function drawRanges(rows, references) {
   const count = shown.length + stars.length;
   const short = narrow() ? 20 : 34;
   const label = (row) => {
-    const said = `${row.precision} · ${row.deviceName} · ${row.delegate} ${row.threads}t`;
-    return esc(cut(said, short)) + (row.emulated ? " <i>EMULATED</i>" : "");
+    const said = `${row.precision} ${row.delegate} ${row.threads}t · ${row.deviceName}`;
+    return esc(cut(said, short)) + (row.emulated ? " <i>EMUL.</i>" : "");
   };
   const place = (i) => count - 1 - i;
   const traces = [];
@@ -142,7 +158,9 @@ function drawRanges(rows, references) {
   }
   const more = known.length > shown.length ? ` The first ${MOST_RANGES} of ${known.length}; filter or sort for others.` : "";
   draw("ranges", traces, Math.max(400, 60 + 21 * count), (look) => ({
-    xaxis: axis(look, { title: `ms${more ? `, first ${MOST_RANGES} of ${known.length}` : ""}`, type: "log", dtick: narrow() ? 1 : "D2" }),
+    xaxis: logAxis(look, `ms${more ? `, first ${MOST_RANGES} of ${known.length}` : ""}${doubt(shown)}`, [
+      ...shown.flatMap((row) => [row.latency[1], row.latency[2], row.p95 ?? row.latency[0]]), ...stars.flatMap((ref) => ref.latency),
+    ].map(ms)),
     yaxis: axis(look, {
       title: "", tickvals: [...shown, ...stars].map((_, i) => place(i)), range: [-0.7, count - 0.3], zeroline: false,
       ticktext: [...shown.map(label), ...stars.map((ref) => esc(cut(`★ ${ref.gpu ? "GPU" : "CPU"} · ${ref.model}`, short)))],
@@ -209,19 +227,20 @@ function drawTime(row) {
   const warm = rows.filter((p) => p[6] !== null);
   const traces = ["latency", "sustained"].map((kind) => [kind, rows.filter((p) => p[0] === kind)]).filter(([, own]) => own.length)
     .map(([kind, own]) => ({
-      type: "scatter", mode: kind === "sustained" ? "lines+markers" : "markers", name: kind === "latency" ? row.statistic : "sustained",
+      type: "scatter", mode: kind === "sustained" ? "lines+markers" : "markers", name: kind === "latency" ? row.statistic : "sustained", cliponaxis: false,
       x: own.map((p) => p[1] / 60), y: own.map((p) => ms(p[2])), marker: { color: colour(row.precision), size: kind === "latency" ? 9 : 4 },
       line: { color: colour(row.precision), width: 1.5 }, hovertemplate: "%{y:.3~g} ms after %{x:.1f} min<extra></extra>",
     }));
   if (warm.length) {
     traces.push({
-      type: "scatter", mode: "lines+markers", name: `°C (${row.sensor})`, yaxis: "y2", x: warm.map((p) => p[1] / 60), y: warm.map((p) => p[6]),
+      type: "scatter", mode: "lines+markers", name: `°C (${row.sensor})`, yaxis: "y2", cliponaxis: false, x: warm.map((p) => p[1] / 60), y: warm.map((p) => p[6]),
       line: { color: OTHER, dash: "dot" }, marker: { color: OTHER, size: 5, symbol: "diamond" }, hovertemplate: "%{y:.1f} °C<extra></extra>",
     });
   }
   draw("time", traces, 300, (look) => ({
     xaxis: axis(look, { title: "minutes", rangemode: "tozero" }), yaxis: axis(look, { title: "ms", rangemode: "tozero" }),
-    ...(warm.length ? { yaxis2: axis(look, { title: "°C", overlaying: "y", side: "right", showgrid: false, rangemode: "normal" }) } : {}),
+    ...(warm.length ? { yaxis2: axis(look, { title: "°C", overlaying: "y", side: "right", showgrid: false, nticks: 5, range: [
+      Math.min(...warm.map((p) => p[6])) - 3, Math.max(...warm.map((p) => p[6])) + 3] }) } : {}),
   }), rows.length ? `Latency of ${rows.length} processes over time${warm.length ? " with temperature" : "; this device tells no temperature"}.` : "No process gave a result.");
   tabulate("time-table", ["minutes", "kind", "ms", "°C"], rows.map((p) => [digits(p[1] / 60), p[0], number(p[2]), p[6] === null ? null : p[6].toFixed(1)]));
 }

@@ -16,8 +16,10 @@ def ms(us: float | None) -> str:
 
 
 def interval_ms(spread: Spread | None) -> str:
-    """`12.2–12.9`."""
-    return UNKNOWN if spread is None or spread.processes < 2 else f"{ms(spread.low_us)}–{ms(spread.high_us)}"
+    """`12.2–12.9`; of a single process there is none."""
+    if spread is None:
+        return UNKNOWN
+    return "one process" if spread.processes < 2 else f"{ms(spread.low_us)}–{ms(spread.high_us)}"
 
 
 def megabytes(size_bytes: int | None) -> str:
@@ -33,12 +35,12 @@ def percent(share: float | None, digits: int = 1) -> str:
     return UNKNOWN if share is None else f"{share * 100:.{digits}f}"
 
 
-def drop(row: ArtifactRow | None) -> str:
-    """`0.3 (-0.5–1.1)`, in percentage points."""
+def drop(row: ArtifactRow | None) -> tuple[str, str]:
+    """`0.3` and `-0.5 to 1.1`: the drop and its interval, in percentage points."""
     if row is None or row.top1_drop is None or row.top1_drop_ci95 is None:
-        return UNKNOWN
+        return UNKNOWN, ""
     low, high = row.top1_drop_ci95
-    return f"{_points(row.top1_drop)} ({_points(low)} to {_points(high)})"
+    return _points(row.top1_drop), f"{_points(low)} to {_points(high)}"
 
 
 def _points(share: float) -> str:
@@ -56,13 +58,9 @@ def _digits(value: float) -> str:
     return f"{value:.{places}f}"
 
 
-def speedup(row: Speedup | None) -> str:
-    """`×2.31 (2.2–2.4)`."""
-    if row is None:
-        return UNKNOWN
-    if row.low is None or row.high is None:
-        return times(row.ratio)
-    return f"{times(row.ratio)} ({_digits(row.low)}–{_digits(row.high)})"
+def interval(row: Speedup) -> str:
+    """`2.20–2.41` of a speed-up."""
+    return "no interval" if row.low is None or row.high is None else f"{_digits(row.low)}–{_digits(row.high)}"
 
 
 def celsius(span: tuple[float, float] | None) -> str:

@@ -43,7 +43,7 @@ function facts(index) {
 function won(found) {
   const strong = document.createElement("strong");
   strong.append(link(found.chosen));
-  const others = found.fitting > 1 ? [paragraph("soft", `${found.fitting - 1} more fit and are no smaller.`)] : [];
+  const others = found.fitting > 1 ? [paragraph("soft", `Others that fit: ${found.fitting - 1}, none of them smaller.`)] : [];
   return [paragraph("won", "Ship ", strong, facts(found.chosen)), ...others, ...silent(found)];
 }
 
@@ -62,13 +62,14 @@ function silent(found) {
 }
 
 /* Filters and order. */
-const state = { sort: "artifact", direction: 1 };
+const state = { sort: "", direction: 1 };
 
 function matches(row) {
   return all("[data-filter]").every((select) => !select.value || row[select.dataset.filter] === select.value);
 }
 
 function compare(a, b, key) {
+  if (!key) return 0;
   const read = (line) => line.querySelector(`[data-key="${key}"]`).dataset.order;
   const [x, y] = [read(a), read(b)];
   // What is not known comes last, whatever the direction.
@@ -80,7 +81,7 @@ function compare(a, b, key) {
 
 function refresh() {
   const body = byId("table").tBodies[0];
-  const lines = [...body.rows].sort((a, b) => compare(a, b, state.sort) || a.dataset.index - b.dataset.index);
+  const lines = [...body.rows].sort((a, b) => compare(a, b, state.sort) || state.direction * (a.dataset.index - b.dataset.index));
   lines.forEach((line) => {
     line.hidden = !matches(data.results[line.dataset.index]);
   });
@@ -141,7 +142,7 @@ function start() {
   byId("direction").addEventListener("change", (event) => sortBy(state.sort, Number(event.target.value)));
   byId("reset").addEventListener("click", () => {
     all("[data-filter]").forEach((select) => { select.value = ""; });
-    sortBy("artifact", 1);
+    sortBy("", 1);
   });
   all("[data-sort]").forEach((button) => button.addEventListener("click", () => {
     const key = button.dataset.sort;

@@ -86,7 +86,7 @@ def result_cells(report: Report, result: Result) -> tuple[Cell, ...]:
         Cell(text=safe(device.name), more=safe(_system(device, result)), order=device.name),
         Cell(
             text=safe(result.ran_on),
-            more=safe(" · ".join(part for part in (threads, place, f"asked: {result.delegate}", runner) if part)),
+            more=safe(" · ".join(part for part in (result.delegate, threads, place, runner) if part)),
             order=f"{result.delegate} {result.threads:4d}",
         ),
         *_latency_cells(result, device),
@@ -103,7 +103,7 @@ def result_cells(report: Report, result: Result) -> tuple[Cell, ...]:
         ),
         _speedup(result, "against_float32", device),
         _speedup(result, "against_desktop", device),
-        Cell(text=formats.date(result.started), more=", ".join(formats.flags(result, device)), order=result.started),
+        _date(result.started, *formats.flags(result, device)),
     )
 
 
@@ -147,7 +147,7 @@ def _none(why: str) -> Cell:
 def _top1(result: Result, artifact: ArtifactRow | None) -> Cell:
     if artifact is None:
         return _none("this file is not the one that was exported last: another file has its name, or none")
-    more = f"drop {formats.drop(artifact)}"
+    more = f"drop {' · '.join(formats.drop(artifact))}"
     if result.top1_device is not None:
         more += f" · on the device {formats.percent(result.top1_device)}"
     reason = "" if artifact.top1 is not None else safe(artifact.failure or "")
@@ -163,11 +163,16 @@ def _speedup(result: Result, name: str, device: Device) -> Cell:
     if row is None:
         own = result.precision == "float32" and name == "against_float32"
         return _none("it is float32" if own else "there is nothing valid to compare with")
-    words = [row.against] if name == "against_desktop" else []
+    words = [formats.interval(row)]
     words += ["no difference shown"] if row.verdict == "no difference shown" else []
-    words += ["no interval"] if row.low is None else []
     words += ["emulated"] if device.emulated else []
-    return Cell(text=formats.speedup(row), more=safe(" · ".join(words)), order=row.ratio, reason=safe(row.note))
+    words += [row.against] if name == "against_desktop" else []
+    return Cell(text=formats.times(row.ratio), more=safe(" · ".join(words)), order=row.ratio, reason=safe(row.note))
+
+
+def _date(started: str, *flags: str) -> Cell:
+    day, _, clock = formats.date(started).partition(" ")
+    return Cell(text=safe(day), more=safe(" · ".join([clock, *flags])), order=started)
 
 
 def baseline_cells(row: BaselineRow) -> tuple[Cell, ...]:
@@ -203,14 +208,14 @@ def baseline_cells(row: BaselineRow) -> tuple[Cell, ...]:
         network,
         *middle,
         Cell(text=safe(row.system), more=safe(f"{threads} · {row.versions}"), order=row.system),
-        Cell(text=formats.date(row.started), order=row.started),
+        _date(row.started),
     )
 
 
 def artifact_cells(export: Export, row: ArtifactRow) -> tuple[Cell, ...]:
     """A row of `ARTIFACT_COLUMNS`."""
     low, high = row.top1_ci95 or (None, None)
-    interval = "" if low is None else f"{formats.percent(low)}–{formats.percent(high)}, {row.images} images"
+    interval = "" if low is None else f"{formats.percent(low)}–{formats.percent(high)} · {row.images} images"
     histogram = sorted(row.operators.items(), key=lambda pair: (-pair[1], pair[0]))
     return (
         Cell(
@@ -220,7 +225,7 @@ def artifact_cells(export: Export, row: ArtifactRow) -> tuple[Cell, ...]:
         ),
         Cell(text=formats.megabytes(row.size_bytes), order=row.size_bytes),
         Cell(text=formats.percent(row.top1), more=interval, order=row.top1, reason=safe(row.failure or "")),
-        Cell(text=formats.drop(row), order=row.top1_drop),
+        Cell(text=formats.drop(row)[0], more=formats.drop(row)[1], order=row.top1_drop),
         Cell(
             text=str(sum(row.operators.values())),
             more=", ".join(f"{safe(name, 40)} {count}" for name, count in histogram[:12]),

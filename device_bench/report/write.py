@@ -32,7 +32,8 @@ def load_report(build_dir: Path, focus: str | None = None) -> Report:
     pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
     made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     report = make_report(collect(build_dir), made=made, version=pyproject["project"]["version"], focus=focus)
-    known = {row.model for row in (*report.exports, *report.results, *report.baselines)}
+    known = {row.model for row in report.exports} | {row.model for row in report.results}
+    known |= {row.model for row in report.baselines}
     if focus is not None and focus not in known:
         raise UnknownNameError("model", focus, known, see=f"under {build_dir} nothing of it was exported or measured")
     return report
