@@ -94,6 +94,15 @@ def test_a_dry_run_prints_every_command_and_measures_nothing(tmp_path: Path) -> 
     assert len(plan["plan"]["cases"]) == 1
 
 
+def test_a_case_is_measured_against_itself_when_asked_to(tmp_path: Path) -> None:
+    done = run(tmp_path, make_phone(tmp_path), "--aa")
+    assert done.returncode == 0, done.stderr
+    assert "noise floor ±0.0%: float32.tflite-classic-cpu-1t-none measured twice, ratio 1.000" in done.stdout
+    attempts = load_record(records(tmp_path)[0]).attempts
+    assert sorted(attempt.job.kind for attempt in attempts) == ["latency", "latency", "twin", "twin"]
+    assert len({attempt.raw for attempt in attempts}) == 4
+
+
 def test_wrong_numbers_end_with_1_and_show_no_latency(tmp_path: Path) -> None:
     done = run(tmp_path, make_phone(tmp_path, error=0.01))
     assert done.returncode == 1
