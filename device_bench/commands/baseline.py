@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from device_bench.baseline.engines import AUTO, ENGINES
-from device_bench.commands.options import count, number, numbers, seconds
+from device_bench.commands.options import count, number, seconds
 from models.cli import inert, one_line, progress_display, result_console, seed, words
 from models.files import format_json
 from models.zoo import lookup
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from device_bench.baseline.record import BaselineRecord
 
 REPEATS = 5
+LARGEST_BATCH = 4096
+"""That may be asked for: 4096 pictures of 224 px are 2.5 GB."""
 _PRECISIONS = "float32,tf32,float16"
 
 
@@ -51,7 +53,7 @@ def add_options(commands: Any) -> None:
         help=f"comma separated (default: {_PRECISIONS}, as far as the engine has them)",
     )
     baseline.add_argument(
-        "--batch", type=numbers, default=(), metavar="N,N", help="(default: doubled until it no longer pays)"
+        "--batch", type=batches, default=(), metavar="N,N", help="(default: doubled until it no longer pays)"
     )
     _add_how(baseline)
     baseline.add_argument(
@@ -82,6 +84,14 @@ def _add_how(baseline: Any) -> None:
     baseline.add_argument("--seed", type=seed, default=0, help="of the order (default: %(default)s)")
     # The code of the GPU engines, tested where there is no GPU.
     baseline.add_argument("--device", choices=("gpu", "cpu"), default=None, help=argparse.SUPPRESS)
+
+
+def batches(text: str) -> tuple[int, ...]:
+    """Images per inference, ascending."""
+    values = tuple(sorted({count(word) for word in words(text)}))
+    if values and values[-1] > LARGEST_BATCH:
+        raise argparse.ArgumentTypeError(f"{values[-1]} is outside 1..{LARGEST_BATCH}")
+    return values
 
 
 def run_baseline(arguments: argparse.Namespace) -> int:
@@ -145,17 +155,21 @@ def make_request(arguments: argparse.Namespace) -> BaselineRequest:
         raise UsageError(
             f"--max-seconds {arguments.max_seconds} must be more than --min-seconds {arguments.min_seconds}"
         )
-    if max(arguments.batch, default=1) > 1024:
-        raise UsageError(f"--batch {max(arguments.batch)} is outside 1..1024")
     return BaselineRequest(
         engines=() if names == (AUTO,) else find_engines(names),
         precisions=tuple(dict.fromkeys(arguments.precision)) or PRECISIONS,
-        batches=tuple(sorted(arguments.batch)),
+        batches=arguments.batch,
         repeats=arguments.repeats,
         threads=arguments.threads or usable_cpus(),
         gpu_index=arguments.gpu_index,
         seed=arguments.seed,
-        settings=Settings(runs=arguments.runs, min_s=arguments.min_seconds, max_s=arguments.max_seconds),
+        settings=Settings(
+            runs=arguments.runs,
+            min_s=arguments.min_seconds,
+            max_s=arguments.max_seconds,
+            # Whoever has little time has little for the warm-up, too; the record says whether it was enough.
+            warmup_max_s=min(Settings().warmup_max_s, arguments.max_seconds),
+        ),
         device=arguments.device,
     )
 
@@ -182,9 +196,9 @@ def print_plan(request: BaselineRequest, *, as_json: bool) -> None:
     if as_json:
         print(format_json({"schema": 1, "auto": auto, "request": request.to_json(), "tries": rows}), end="")
         return
-    batches = ",".join(map(str, request.batches)) or "1,2,4,… until it no longer pays"
+    sizes = ",".join(map(str, request.batches)) or "1,2,4,… until it no longer pays"
     said = "the first that proves to compute on the GPU is taken" if auto else "all of them are measured"
-    print(f"# {said}; batches {batches}; {request.repeats} processes each, {request.threads} threads")
+    print(f"# {said}; batches {sizes}; {request.repeats} processes each, {request.threads} threads")
     for row in rows:
         note = f"# cannot: {row['refused']}" if row["refused"] else f"# if missing: {row['install']}"
         print(f"{shlex.quote(str(row['engine']))} {row['precision']}  {note}")
