@@ -6,7 +6,7 @@ PY := .venv/bin/python
 # Values given by the user. $(value) takes the text as it was typed, so that a `$(shell …)` in it is never run by make;
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
 GIVEN := MODEL WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT JSON PYTHON UPGRADE \
-  DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT
+  DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT ENGINE BATCH GPU_INDEX
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 # Switches: what means no is as good as not given.
@@ -17,25 +17,29 @@ $(foreach .name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(.name
   $(error $(shell sh .ci/refuse '$(subst ','\'',$(.name))' $(GIVEN)))))
 
 # Said before the set-up, so that nobody waits a minute to learn it.
-ifneq (,$(filter export train bench,$(MAKECMDGOALS)))
+ifneq (,$(filter export train bench baseline,$(MAKECMDGOALS)))
 ifeq (,$(strip $(MODEL)))
-$(error MODEL is missing: make $(firstword $(filter export train bench,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
+$(error MODEL is missing: make $(firstword $(filter export train bench baseline,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
 endif
 endif
 
 .DEFAULT_GOAL := help
 # A folder has the name `export`, another the name `models`: without this line make would call them up to date.
-.PHONY: help setup lock export train models bench devices lab lab-down test slow-test lab-test check static format clean
+.PHONY: help setup lock export train models bench devices baseline report lab lab-down test slow-test lab-test page-test \
+  check static format clean
 
 help: ## show this list
 	@echo 'make TARGET [NAME=value ...]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo 'export: MODEL [WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits JSON=1]'
-	@echo 'train:  MODEL [DATASET SEED EPOCHS JSON=1]'
-	@echo 'bench:  MODEL [DEVICE=serial|all|local PRECISION=int8,... FORMAT RUNNER RUNNER_PATH DELEGATE=cpu,gpu THREADS=1,4'
-	@echo '        AFFINITY=big|prime|... REPEATS ACCURACY=n SUSTAINED=minutes RESUME=1 DRY_RUN=1 STRICT=1 WEIGHTS DATASET'
-	@echo '        ADB_SERVER SEED JSON=1]; more: $(PY) -m device_bench bench --help'
+	@echo 'export:   MODEL [WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits JSON=1]'
+	@echo 'train:    MODEL [DATASET SEED EPOCHS JSON=1]'
+	@echo 'bench:    MODEL [DEVICE=serial|all|local PRECISION=int8,... FORMAT RUNNER RUNNER_PATH DELEGATE=cpu,gpu THREADS=1,4'
+	@echo '          AFFINITY=big|prime|... REPEATS ACCURACY=n SUSTAINED=minutes RESUME=1 DRY_RUN=1 STRICT=1 WEIGHTS DATASET'
+	@echo '          ADB_SERVER SEED JSON=1]; more: $(PY) -m device_bench bench --help'
+	@echo 'baseline: MODEL [ENGINE=auto|onnxruntime-cuda,... PRECISION=float32,tf32,float16 BATCH=1,8 GPU_INDEX THREADS'
+	@echo '          REPEATS SEED WEIGHTS DATASET DRY_RUN=1 JSON=1]'
+	@echo 'report:   [MODEL WEIGHTS DATASET JSON=1]'
 	@echo
 	@echo 'make ends with 2 whatever failed; `$(PY) -m export run` tells 1 (a check failed) from 2 (bad input).'
 
@@ -74,6 +78,16 @@ bench: setup ## push MODEL's files to phones, check that they compute right ther
 devices: setup ## list phones with their state
 	@$(PY) -m device_bench devices $${ADB_SERVER:+"--adb-server=$$ADB_SERVER"} $(if $(JSON),--json)
 
+baseline: setup ## measure MODEL on this desktop: its GPU, else its CPU, labelled so
+	@$(PY) -m device_bench baseline "--model=$$MODEL" $${WEIGHTS:+"--weights=$$WEIGHTS"} $${DATASET:+"--dataset=$$DATASET"} \
+	  $${ENGINE:+"--engine=$$ENGINE"} $${PRECISION:+"--precision=$$PRECISION"} $${BATCH:+"--batch=$$BATCH"} \
+	  $${GPU_INDEX:+"--gpu-index=$$GPU_INDEX"} $${THREADS:+"--threads=$$THREADS"} $${REPEATS:+"--repeats=$$REPEATS"} \
+	  $${SEED:+"--seed=$$SEED"} $(if $(DRY_RUN),--dry-run) $(if $(JSON),--json)
+
+report: setup ## set everything measured side by side: report.html, report.md, report.json
+	@$(PY) -m device_bench report $${MODEL:+"--model=$$MODEL"} $${WEIGHTS:+"--weights=$$WEIGHTS"} \
+	  $${DATASET:+"--dataset=$$DATASET"} $(if $(JSON),--json)
+
 lab: setup ## start an emulated ARM64 phone behind a real adbd (Linux; builds it on the first call, 3 minutes)
 	@$(PY) -m device_bench lab up $${DEVICE:+"--device=$$DEVICE"}
 
@@ -89,6 +103,9 @@ slow-test: setup ## run the slow tests
 lab-test: setup ## run the tests on emulated phones (Linux; builds them on the first call)
 	@$(PY) -m device_bench lab build
 	@$(PY) -m pytest -m lab
+
+page-test: setup ## run the tests of the report page in Chromium (apt install chromium)
+	@$(PY) -m pytest -m page
 
 check: static test ## all that continuous integration runs
 

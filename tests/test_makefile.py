@@ -112,6 +112,30 @@ def test_train_passes_every_given_option_as_one_argument(clone: Path) -> None:
     ]
 
 
+def test_baseline_and_report_pass_every_given_option_as_one_argument(clone: Path) -> None:
+    given = (
+        "ENGINE=onnxruntime-cpu,litert-cpu",
+        "PRECISION=float32",
+        "BATCH=1,8",
+        "GPU_INDEX=1",
+        "THREADS=4",
+        "REPEATS=3",
+    )
+    ran = make(
+        clone, "baseline", "MODEL=mobilenet_v1_0.25_128", "WEIGHTS=a b.keras", *given, "SEED=7", "DRY_RUN=1", "JSON=1"
+    )
+    assert json.loads(ran.stdout) == [
+        *("-m", "device_bench", "baseline", "--model=mobilenet_v1_0.25_128", "--weights=a b.keras"),
+        *("--engine=onnxruntime-cpu,litert-cpu", "--precision=float32", "--batch=1,8", "--gpu-index=1", "--threads=4"),
+        *("--repeats=3", "--seed=7", "--dry-run", "--json"),
+    ]
+    assert json.loads(make(clone, "report").stdout) == ["-m", "device_bench", "report"]
+    ran = make(clone, "report", "MODEL=mobilenet_v1_0.25_128", "DATASET=digits", "JSON=1")
+    assert json.loads(ran.stdout) == [
+        *("-m", "device_bench", "report", "--model=mobilenet_v1_0.25_128", "--dataset=digits", "--json")
+    ]
+
+
 def test_stdout_is_only_json_while_the_set_up_speaks_on_stderr(clone: Path) -> None:
     ran = make(clone, "-j4", "models", "JSON=1")
     assert json.loads(ran.stdout) == ["-m", "models", "list", "--json"]
