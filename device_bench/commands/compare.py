@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from device_bench.comparing.conditions import CONDITIONS
+from device_bench.comparing.names import CONDITIONS
 from models.cli import inert, one_line, result_console, words
 from models.files import format_json
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from device_bench.case import Case
-from device_bench.comparing.conditions import CHOSEN, CONDITIONS, conditions, unlike
+from device_bench.comparing.conditions import conditions, unlike
+from device_bench.comparing.names import CHOSEN, CONDITIONS
 from device_bench.comparing.records import Stored
 from device_bench.stats import (
     Percentile,

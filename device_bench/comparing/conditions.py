@@ -7,31 +7,9 @@ from collections.abc import Mapping
 from device_bench.case import Case
 from device_bench.comparing.records import Stored, said, section
 
-CONDITIONS: Mapping[str, str] = {
-    "model": "network",
-    "device": "model of the phone or board, and its chip",
-    "unit": "this very one: two phones of one model differ by a few percent",
-    "os": "operating system and its build",
-    "cpus": "processor and number of CPUs in use",
-    "mode": "Android's fixed-performance mode",
-    "settings": "runs, seconds and warm-up of a process",
-    "input": "shape of the input",
-    "runner": "program that measured, with its versions",
-    "delegate": "where the network was asked to run",
-    "threads": "their number",
-    "affinity": "CPUs that the process may use",
-    "precision": "file format and precision",
-    "statistic": "median or mean of each process",
-    "cases": "everything measured in OLD is in NEW",
-}
-"""By the name under which `--across` allows it to differ."""
-
-CHOSEN = frozenset({"runner", "delegate", "threads", "affinity", "precision"})
-"""Those that are in a case's name."""
-
 
 def conditions(stored: Stored, case: Case) -> dict[str, str]:
-    """What each condition was, as text, by its name in `CONDITIONS`; all but `cases`."""
+    """What each condition was, as text, by its name in `names.CONDITIONS`; all but `cases`."""
     record, facts = stored.record, stored.facts
     cpus = section(record.target.get("cpus")).get("usable")
     settings = record.plan.settings

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from device_bench.measuring.record import BENCH_FOLDER, BenchRecord, load_record
@@ -67,11 +68,26 @@ def load_stored(path: Path) -> Stored:
         UsageError: it cannot be read, or is none.
     """
     record = load_record(path)
-    if not all(isinstance(part, Mapping) for part in (record.target, record.model, record.tool)):
-        raise UsageError(f"{path} is no benchmark record of this program; measure again")
-    if not isinstance(record.started, str):
-        raise UsageError(f"{path} does not tell when it was measured; measure again")
+    try:
+        _prove(record)
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, StopIteration) as error:
+        raise UsageError(f"{path} is no benchmark record of this program ({error!r:.120}); measure again") from error
     return Stored(path=path, record=record)
+
+
+def _prove(record: BenchRecord) -> None:
+    """Looks once at everything that is used later, so that a damaged or forged record fails here or nowhere."""
+    sections = (record.target, record.model, record.tool)
+    texts = (record.started, *(attempt.job.case for attempt in record.attempts))
+    if not all(isinstance(part, Mapping) for part in sections) or not all(isinstance(text, str) for text in texts):
+        raise TypeError("a part of it has another type")
+    if not all(isinstance(value, (int, float)) for value in asdict(record.plan.settings).values()):
+        raise TypeError("settings are numbers")
+    for case in record.plan.cases:
+        if not isinstance(case.cpu_mask, (int, NoneType)):
+            raise TypeError("a CPU mask is a number")
+    record.summaries()
+    record.twins()
 
 
 def find_stored(folder: Path) -> tuple[tuple[Stored, ...], tuple[str, ...]]:

@@ -373,7 +373,7 @@ def load_record(path: Path) -> BenchRecord:
         return BenchRecord.from_json(json.loads(path.read_text("utf-8")))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}; name a file of bench/") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path} is no benchmark record of this program ({error!r:.120}); measure again") from error
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from device_bench.comparing.compare import Comparison, check_names, compare, pair_records
-from device_bench.comparing.conditions import CHOSEN, CONDITIONS, conditions
+from device_bench.comparing.conditions import conditions
+from device_bench.comparing.names import CHOSEN, CONDITIONS
 from device_bench.comparing.records import Stored
 from device_bench.measuring.record import BenchRecord
 from models.errors import UnknownNameError, UsageError
