@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from tests.device_bench.baseline import values
 
 
 def text(record: BaselineRecord) -> str:
-    console = Console(width=200, record=True, quiet=True)
-    console.print(baseline_title(record))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(baseline_title(record), soft_wrap=True)
     console.print(baseline_table(record))
     for note in baseline_notes(record, Path("record.json")):
-        console.print(note)
+        console.print(note, soft_wrap=True)
     return console.export_text()
 
 
@@ -62,7 +63,7 @@ def test_a_gpu_s_row_has_its_three_numbers_and_the_knee() -> None:
 @pytest.mark.parametrize(
     ("changes", "doubt"),
     [
-        ({"slowed": True, "clock_reasons": ["software power cap"]}, "slowed the GPU held its clocks back: software power"),
+        ({"slowed": True, "clock_reasons": ["software power cap"]}, "slowed the GPU held its clocks back: soft"),
         ({"utilization": 0.4}, "shared others computed on the GPU"),
         ({"other_processes": 2}, "shared others computed on the GPU"),
     ],
