@@ -1,0 +1,273 @@
+"""Which measurement counts, what is compared with what, and what is told of failures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from device_bench.measuring.record import Attempt
+from device_bench.report.assemble import mark_fronts
+from device_bench.report.values import Report, Result
+from tests.device_bench.report.builds import (
+    LATENCY_US,
+    MODEL,
+    TOP1,
+    add_baseline,
+    add_bench,
+    add_export,
+    attempts_of,
+    cases_of,
+    change_json,
+    folder_of,
+    full_build,
+    make_artifact,
+    make_bench,
+    make_target,
+    report_of,
+)
+
+
+def by_precision(report: Report) -> dict[str, Result]:
+    return {row.precision: row for row in report.results}
+
+
+def lost(attempts: list[Attempt]) -> list[Attempt]:
+    return [
+        replace(a, output=None, failure="connection lost", transient=True, exit_code=None)
+        for a in attempts
+        if a.job.kind == "latency"
+    ]
+
+
+def test_a_result_says_everything_that_was_measured_and_under_what_conditions(tmp_path: Path) -> None:
+    report = report_of(full_build(tmp_path))
+    result = by_precision(report)["int8"]
+    assert result.latency is not None
+    assert result.latency.median_us == LATENCY_US["int8"] * 1.01
+    assert result.p95_us == pytest.approx(LATENCY_US["int8"] * 1.01 * 1.05)
+    assert result.first_us == pytest.approx(LATENCY_US["int8"] * 1.01 * 2)
+    assert result.init_us == 5000.0
+    assert result.peak_rss_bytes == 50 * 2**20
+    assert (result.temperature_of, result.temperature_c) == ("skin", (31.0, 35.5))
+    assert (result.runner, result.runner_version, result.threads, result.system) == ("classic", "2.19", 1, "Android 15")
+    assert (result.ran_on, result.failure) == ("xnnpack in part 60 of 66 nodes", None)
+    assert set(result.missing) == {"top1_device"}
+    artifact = report.artifact(result)
+    assert artifact is not None
+    assert artifact.top1 == TOP1["int8"]
+
+
+def test_every_process_is_kept_with_its_moment_and_its_warmth(tmp_path: Path) -> None:
+    result = by_precision(report_of(full_build(tmp_path)))["int8"]
+    assert [p.elapsed_s for p in result.processes] == [0.0, 60.0, 120.0, 180.0, 240.0]
+    assert [p.temperature_c for p in result.processes] == [31.5, 32.5, 33.5, 34.5, 35.5]
+    first = result.processes[0]
+    assert first.quartiles_us is not None
+    assert first.quartiles_us[1] == pytest.approx(LATENCY_US["int8"])
+    assert (first.kind, first.runs) == ("latency", 35)
+
+
+def test_operators_outside_the_delegate_are_marked_as_fallen_back(tmp_path: Path) -> None:
+    operators = by_precision(report_of(full_build(tmp_path)))["int8"].operators
+    assert operators is not None
+    assert {op.name: op.fallback for op in operators} == {"Convolution (NHWC, QS8) IGEMM": False, "SOFTMAX": True}
+
+
+def test_without_percentiles_p95_is_unknown_with_the_runner_s_reason(tmp_path: Path) -> None:
+    cases = cases_of(MODEL, ["int8"])
+    add_bench(tmp_path, make_bench(cases, attempts_of(cases[0], p95=False, samples=False)))
+    (result,) = report_of(tmp_path).results
+    assert result.p95_us is None
+    assert result.missing["p95_us"] == "this build prints no percentiles"
+    assert result.processes[0].quartiles_us is None
+
+
+def test_the_speed_up_against_float32_is_paired_by_rounds(tmp_path: Path) -> None:
+    results = by_precision(report_of(full_build(tmp_path)))
+    assert results["float32"].against_float32 is None
+    speedup = results["int8"].against_float32
+    assert speedup is not None
+    assert speedup.low is not None
+    assert speedup.high is not None
+    assert speedup.ratio == pytest.approx(40 / 15)
+    assert speedup.low <= speedup.ratio <= speedup.high
+    assert (speedup.verdict, speedup.note) == ("faster", "paired by rounds")
+
+
+def test_float32_of_another_benchmark_makes_no_pairs(tmp_path: Path) -> None:
+    for name, precision in (("a", "float32"), ("b", "int8")):
+        cases = cases_of(MODEL, [precision])
+        add_bench(tmp_path, make_bench(cases, attempts_of(cases[0])), name=name)
+    speedup = by_precision(report_of(tmp_path))["int8"].against_float32
+    assert speedup is not None
+    assert speedup.note == "measured at different times"
+    assert speedup.low is not None
+    assert speedup.low < 40 / 15 < (speedup.high or 0)
+
+
+def test_other_threads_runners_or_delegates_are_not_compared_with(tmp_path: Path) -> None:
+    cases = [*cases_of(MODEL, ["float32"], threads=4), *cases_of(MODEL, ["int8"])]
+    add_bench(tmp_path, make_bench(cases, [a for case in cases for a in attempts_of(case)]))
+    assert by_precision(report_of(tmp_path))["int8"].against_float32 is None
+
+
+def test_the_speed_up_against_the_desktop_names_the_engine_and_its_precision(tmp_path: Path) -> None:
+    speedup = by_precision(report_of(full_build(tmp_path)))["int8"].against_desktop
+    assert speedup is not None
+    assert speedup.against == "GPU NVIDIA T4, onnxruntime-cuda, float32, batch 1, compute only"
+    assert speedup.ratio == pytest.approx(2002 / 15150, rel=0.02)
+    assert speedup.low is not None
+    assert speedup.verdict == "slower"
+
+
+def test_a_desktop_without_gpu_is_labelled_cpu_beside_every_ratio(tmp_path: Path) -> None:
+    add_export(tmp_path)
+    add_bench(tmp_path)
+    add_baseline(tmp_path, gpu=False)
+    speedup = by_precision(report_of(tmp_path))["int8"].against_desktop
+    assert speedup is not None
+    assert speedup.against.startswith("CPU AMD EPYC, onnxruntime-cpu")
+
+
+def test_a_gpu_is_preferred_to_a_newer_cpu_baseline(tmp_path: Path) -> None:
+    full_build(tmp_path)
+    add_baseline(tmp_path, gpu=False, name="two")
+    report = report_of(tmp_path)
+    assert [(row.accelerator, row.reference) for row in report.baselines] == [("gpu", True), ("cpu", False)]
+
+
+def test_too_few_processes_give_a_ratio_without_interval_and_say_so(tmp_path: Path) -> None:
+    cases = cases_of(MODEL, ["float32", "int8"])
+    attempts = [a for case in cases for a in attempts_of(case, rounds=1)]
+    record = make_bench(cases, attempts)
+    record.plan = replace(record.plan, repeats=1)
+    add_bench(tmp_path, record)
+    add_baseline(tmp_path)
+    row = by_precision(report_of(tmp_path))["int8"]
+    assert row.against_float32 is not None
+    assert row.against_desktop is not None
+    assert (row.against_float32.low, row.against_float32.verdict) == (None, None)
+    assert "no interval" in row.against_float32.note
+    assert "at least 4 each" in row.against_desktop.note
+
+
+def test_the_newest_measurement_counts_and_the_older_is_history(tmp_path: Path) -> None:
+    add_bench(tmp_path)
+    cases = cases_of(MODEL, ["int8"])
+    newer = make_bench(cases, attempts_of(cases[0], 0.5), started="2026-11-22T12:00:00Z")
+    add_bench(tmp_path, newer, name="two")
+    report = report_of(tmp_path)
+    row = by_precision(report)["int8"]
+    assert row.started == "2026-11-22T12:00:00Z"
+    (old,) = report.history
+    assert (old.id, old.started) == (row.id, "2026-11-21T12:00:00Z")
+
+
+def test_a_newer_failure_replaces_an_older_success(tmp_path: Path) -> None:
+    add_bench(tmp_path)
+    cases = cases_of(MODEL, ["int8"])
+    wrong = [replace(a, failure="crashed") for a in attempts_of(cases[0])]
+    add_bench(tmp_path, make_bench(cases, wrong, started="2026-11-22T12:00:00Z"), name="two")
+    assert by_precision(report_of(tmp_path))["int8"].failure == "crashed"
+
+
+def test_a_newer_benchmark_whose_connection_failed_at_once_hides_nothing(tmp_path: Path) -> None:
+    add_bench(tmp_path)
+    cases = cases_of(MODEL, ["int8"])
+    record = make_bench(cases, lost(attempts_of(cases[0])), started="2026-11-22T12:00:00Z", failure="unplugged")
+    add_bench(tmp_path, record, name="two")
+    report = report_of(tmp_path)
+    assert by_precision(report)["int8"].failure is None
+    assert [p.why for p in report.problems if p.what == "benchmark ended early"] == ["unplugged"]
+
+
+def test_a_record_of_another_file_has_no_accuracy(tmp_path: Path) -> None:
+    full_build(tmp_path)
+
+    def another(value: dict[str, Any]) -> None:
+        value["plan"]["cases"][2]["model"]["sha256"] = "9" * 64
+
+    change_json(folder_of(tmp_path) / "bench" / "one.json", another)
+    report = report_of(tmp_path)
+    row = by_precision(report)["int8"]
+    assert not row.known_file
+    assert report.artifact(row) is None
+    assert not row.front
+
+
+def test_an_export_with_other_weights_is_not_compared_with_an_old_baseline(tmp_path: Path) -> None:
+    add_export(tmp_path, weights={"source": "digits", "sha256": "b" * 64})
+    add_bench(tmp_path)
+    add_baseline(tmp_path)
+    assert by_precision(report_of(tmp_path))["int8"].against_desktop is None
+
+
+def test_what_failed_is_told_with_its_reason(tmp_path: Path) -> None:
+    failed = make_artifact(MODEL, "int8", "mobilenet-int8.tflite", passed=False)
+    add_export(tmp_path, precisions=[], artifacts=(failed,), failures={"tflite int16x8": "the converter refused"})
+    (folder_of(tmp_path) / "mobilenet-int8.tflite").write_bytes(b"mobilenet_v2_1.4 int8")
+    cases = cases_of(MODEL, ["int8"])
+    record = make_bench(cases, [replace(a, failure="crashed") for a in attempts_of(cases[0])])
+    record.plan = replace(record.plan, skipped=(("int8-gpu", "this runner has no GPU"),))
+    record.checks = {"classic cpu mobilenet-int8.tflite": "no images"}
+    add_bench(tmp_path, record)
+    told = {(p.what, p.why) for p in report_of(tmp_path).problems}
+    assert told == {
+        ("not converted", "the converter refused"),
+        ("artifact failed", "top1_drop: 0.2 against 0.02"),
+        ("not measured", "this runner has no GPU"),
+        ("failed", "crashed"),
+        ("outputs not compared", "no images"),
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: v["model"].pop("weights"),
+        lambda v: v["target"]["facts"].update(memory_total_bytes="much"),
+        lambda v: v["target"].update(identity=["list"]) or v["plan"]["cases"][0]["model"].update(size_bytes="big"),
+        lambda v: v["plan"]["cases"][0]["model"].update(size_bytes=float("nan")),
+        lambda v: v["attempts"][0]["output"]["measured"].update(first_us="soon"),
+        lambda v: v["attempts"][0].update(started="yesterday"),
+    ],
+)  # fmt: skip
+def test_a_record_whose_values_are_of_another_kind_is_listed_and_never_fatal(tmp_path: Path, change: Any) -> None:
+    full_build(tmp_path)
+    change_json(folder_of(tmp_path) / "bench" / "one.json", change)
+    report = report_of(tmp_path)
+    assert report.results == ()
+    assert [(p.what, p.where) for p in report.problems] == [("unreadable file", f"{MODEL}-digits/bench/one.json")]
+    assert len(report.baselines) == 1
+
+
+def test_emulated_devices_come_last_and_are_known_as_such(tmp_path: Path) -> None:
+    cases = cases_of(MODEL, ["int8"])
+    for name, emulated in (("Aaa", True), ("Zzz", False)):
+        target = make_target(name, identity=name * 5, is_emulator=emulated)
+        add_bench(tmp_path, make_bench(cases, attempts_of(cases[0]), target=target), name=name)
+    report = report_of(tmp_path)
+    assert [(d.name, d.emulated) for d in report.devices] == [("Google Zzz", False), ("Google Aaa", True)]
+    assert [report.device(r.device).name for r in report.results] == ["Google Zzz", "Google Aaa"]
+
+
+def test_the_front_holds_what_nothing_on_the_same_device_beats(tmp_path: Path) -> None:
+    report = report_of(full_build(tmp_path))
+    # float16 is as accurate as float32, smaller and faster; int8 is less accurate, smaller and faster still.
+    assert {r.precision: r.front for r in report.results} == {"float32": False, "float16": True, "int8": True}
+
+
+def test_equal_results_do_not_push_each_other_off_the_front(tmp_path: Path) -> None:
+    row = by_precision(report_of(full_build(tmp_path)))["int8"]
+    twins = (row, replace(row, id="twin"))
+    assert [r.front for r in mark_fronts(twins, {row.sha256: 0.9})] == [True, True]
+
+
+def test_the_model_asked_for_comes_first(tmp_path: Path) -> None:
+    full_build(tmp_path)
+    add_export(tmp_path, "a_model")
+    assert [e.model for e in report_of(tmp_path).exports] == ["a_model", MODEL]
+    assert [e.model for e in report_of(tmp_path, MODEL).exports] == [MODEL, "a_model"]
