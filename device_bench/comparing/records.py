@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,7 +87,8 @@ def _prove(record: BenchRecord) -> None:
     for case in record.plan.cases:
         if not isinstance(case.cpu_mask, (int, NoneType)):
             raise TypeError("a CPU mask is a number")
-    record.summaries()
+    # With all summaries in it; Python's own JSON knows numbers that JSON does not.
+    json.dumps(record.to_json(), allow_nan=False)
     record.twins()
 
 
