@@ -9,7 +9,8 @@ from pathlib import Path
 from device_bench.baseline.case import FailureKind
 from device_bench.baseline.check import Checker
 from device_bench.baseline.gpu import ChosenGpu, choose_gpu
-from device_bench.baseline.measure import Baseline, BaselineRequest, Sources
+from device_bench.baseline.measure import Baseline
+from device_bench.baseline.plan import BaselineRequest, Sources
 from device_bench.baseline.record import BASELINE_FOLDER, BaselineRecord, save_baseline
 from device_bench.measuring.bench import Prepared, prepare
 from device_bench.measuring.correctness import CHECK_IMAGES

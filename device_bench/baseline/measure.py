@@ -16,6 +16,7 @@ from device_bench.baseline.case import Accelerator, BaselineCase, FailureKind, K
 from device_bench.baseline.check import Checker
 from device_bench.baseline.engines import ENGINES, FALLBACK, Engine, refusal
 from device_bench.baseline.gpu import ChosenGpu, read_gpus
+from device_bench.baseline.plan import BaselineRequest, Sources
 from device_bench.baseline.processes import Outcome, run_request
 from device_bench.baseline.program.request import Request, Settings
 from device_bench.baseline.record import Attempt, BaselineRecord, EngineOutcome, Knee, save_baseline
@@ -30,50 +31,6 @@ _SWEEP = Settings(runs=10, min_s=0.4, max_s=8.0, warmup_min_s=0.3, warmup_max_s=
 
 _SAME_EVERYWHERE: frozenset[FailureKind] = frozenset({"not_installed", "no_device"})
 """Failures that another precision would meet again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineRequest:
-    """What to measure."""
-
-    engines: tuple[Engine, ...]
-    """Empty: the first GPU engine that works, else the CPU."""
-    precisions: tuple[Precision, ...]
-    batches: tuple[int, ...]
-    """Empty: doubled to the knee."""
-    repeats: int
-    threads: int
-    gpu_index: int | None
-    seed: int
-    settings: Settings
-    device: Accelerator | None = None
-    """Where GPU engines have to compute instead: their code is tested on CPUs."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON value."""
-        return {
-            "engines": [engine.name for engine in self.engines] or ["auto"],
-            "precisions": list(self.precisions),
-            "batches": list(self.batches) or None,
-            "repeats": self.repeats,
-            "threads": self.threads,
-            "gpu_index": self.gpu_index,
-            "seed": self.seed,
-            "settings": {name: getattr(self.settings, name) for name in Settings.__slots__},
-            "device": self.device,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """What the engines load."""
-
-    folder: Path
-    """Of the exported files."""
-    checkpoint: Path | str
-    """The `.keras` file they were made from, or why it cannot be used."""
-    zoo_name: str
-    classes: int
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from models.files import format_json
 from models.zoo import lookup
 
 if TYPE_CHECKING:
-    from device_bench.baseline.measure import BaselineRequest
+    from device_bench.baseline.plan import BaselineRequest
     from device_bench.baseline.record import BaselineRecord
 
 REPEATS = 5
@@ -141,7 +141,7 @@ def make_request(arguments: argparse.Namespace) -> BaselineRequest:
     from device_bench.baseline.baseline import usable_cpus
     from device_bench.baseline.case import PRECISIONS
     from device_bench.baseline.engines import find_engines
-    from device_bench.baseline.measure import BaselineRequest
+    from device_bench.baseline.plan import BaselineRequest
     from device_bench.baseline.program.request import Settings
     from models.errors import UnknownNameError, UsageError
 

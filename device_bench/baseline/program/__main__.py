@@ -124,7 +124,8 @@ def _save(path: str, outputs: NDArray[Any]) -> None:
     write_file(Path(path), buffer.getvalue())
 
 
-def _failure(error: BaseException) -> tuple[FailureKind, str]:
+def classify(error: BaseException) -> tuple[FailureKind, str]:
+    """Kind and one line of an exception."""
     text = " ".join(str(error).split())[:600]
     if isinstance(error, Refusal):
         return error.kind, text
@@ -143,7 +144,7 @@ def main() -> int:
         request = with_batch(request)
         result = prove(request) if request.mode == "prove" else measure(request)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller must hear of it
-        kind, text = _failure(error)
+        kind, text = classify(error)
         result = {"failure": text, "failure_kind": kind}
     write_file(result_path, (json.dumps({"schema": SCHEMA, **result}, allow_nan=False) + "\n").encode())
     return 1 if "failure" in result else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -45,6 +47,8 @@ class OnnxRuntime:
         # Where each node runs is known only afterwards, from the profile, which costs time: so when measuring, the
         # session refuses to be made if any node would be left to the CPU.
         self._profiles = request.mode == "prove"
+        if self._provider in (CUDA, TENSORRT):
+            load_nvidia_libraries(library)
         self._session = self._open()
         used = self._session.get_providers()
         if self._provider not in used:
@@ -115,9 +119,9 @@ class OnnxRuntime:
     @property
     def versions(self) -> dict[str, str]:
         """As `Network.versions`."""
-        known = {"onnxruntime": str(self._library.__version__)}
-        build = getattr(self._library, "cuda_version", None)
-        return known | ({"cuda": str(build)} if build else {})
+        build = {name: getattr(self._library, f"{name}_version", None) for name in ("cuda", "cudnn")}
+        known = {name: str(version) for name, version in build.items() if version}
+        return {"onnxruntime": str(self._library.__version__)} | known
 
     def put(self, value: NDArray[Any]) -> None:
         """As `Network.put`."""
@@ -167,6 +171,15 @@ class OnnxRuntime:
             nodes=nodes,
             evidence=f"profile of one run: {mine} of {total} nodes on {self._provider}{untold}",
         )
+
+
+def load_nvidia_libraries(library: Any) -> None:
+    """Loads NVIDIA's libraries where pip installed them, which the system's loader does not search."""
+    if hasattr(library, "preload_dlls"):
+        library.preload_dlls()
+    if importlib.util.find_spec("tensorrt") is not None:
+        # Its import loads libnvinfer.
+        importlib.import_module("tensorrt")
 
 
 def node_providers(profile: str) -> dict[str, int]:

@@ -15,7 +15,8 @@ from device_bench.baseline import measure
 from device_bench.baseline.baseline import verdict
 from device_bench.baseline.engines import ENGINES
 from device_bench.baseline.gpu import ChosenGpu
-from device_bench.baseline.measure import Baseline, BaselineRequest, Sources
+from device_bench.baseline.measure import Baseline
+from device_bench.baseline.plan import BaselineRequest, Sources
 from device_bench.baseline.processes import Outcome
 from device_bench.baseline.program.request import Request, Settings
 from device_bench.baseline.record import BaselineRecord, load_baseline

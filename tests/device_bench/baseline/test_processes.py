@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from dataclasses import replace
@@ -134,9 +135,15 @@ def test_keras_is_told_its_backend_and_not_by_the_user_s_files(tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_keras_computes_the_checkpoint_on_tensorflow_as_one_xla_program(tmp_path: Path, precision: str) -> None:
-    """The code of the GPU engine on a CPU, against Keras' own answer."""
+@pytest.mark.parametrize(
+    ("engine", "precision"),
+    [("tensorflow-gpu", "float32"), ("tensorflow-gpu", "float16"), ("keras-jax-gpu", "float32"),
+     ("keras-torch-gpu", "float32")],
+)  # fmt: skip
+def test_keras_computes_the_checkpoint_on_every_backend(tmp_path: Path, engine: str, precision: str) -> None:
+    """The code of the GPU engines on a CPU, against Keras' own answer; JAX and PyTorch where installed."""
+    if importlib.util.find_spec(ENGINES[engine].variant) is None:
+        pytest.skip(f"{ENGINES[engine].variant} is not installed")
     import keras
 
     from models.build import build
@@ -147,7 +154,7 @@ def test_keras_computes_the_checkpoint_on_tensorflow_as_one_xla_program(tmp_path
     model.save(tmp_path / "net.keras")
     images = np.random.default_rng(0).uniform(-1, 1, (2, 128, 128, 3)).astype(np.float32)
     request: Request = make_request(
-        tmp_path, engine="tensorflow-gpu", device="cpu", precision=precision, mode="measure", batch=2,
+        tmp_path, engine=engine, device="cpu", precision=precision, mode="measure", batch=2,
         model=str(tmp_path / "net.keras"), inputs=str(tmp_path / "images.npy"),
     )  # fmt: skip
     np.save(tmp_path / "images.npy", images)

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from device_bench.baseline.case import PHASES
-from device_bench.baseline.measure import BaselineRequest
+from device_bench.baseline.plan import BaselineRequest
 from device_bench.baseline.program.request import Settings
 from device_bench.baseline.record import BaselineRecord, EngineOutcome, Knee
 from device_bench.baseline.tables import baseline_notes, baseline_table, baseline_title

@@ -32,11 +32,15 @@ class FakeLibrary:
         self.devices: list[str] = []
         self.entries: dict[str, str] = {}
         self.options: Any = None
+        self.preloaded = False
         self.OrtValue = SimpleNamespace(
             ortvalue_from_numpy=self._value, ortvalue_from_shape_and_type=lambda shape, _, device, __: self._value(
                 np.zeros(shape, np.float32), device, 0
             )
         )  # fmt: skip
+
+    def preload_dlls(self) -> None:
+        self.preloaded = self.options is None
 
     def get_available_providers(self) -> list[str]:
         return self.available
@@ -109,6 +113,7 @@ def test_a_gpu_provider_with_all_nodes_is_proven_and_its_buffers_stay_there(tmp_
     assert place.evidence == "profile of one run: 2 of 2 nodes on CUDAExecutionProvider"
     assert library.devices == ["cuda", "cuda"]
     assert network.missing == {}
+    assert library.preloaded, "NVIDIA's libraries from pip are loaded before the session is made"
     assert network.versions == {"onnxruntime": "1.99", "cuda": "12.8"}
 
 
