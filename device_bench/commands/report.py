@@ -66,13 +66,17 @@ def choose_folder(arguments: argparse.Namespace) -> Path:
 
 def describe(report: Report) -> str:
     """One line: what is in it, and what is not."""
+    from device_bench.report.values import NOTHING
+
     failed = sum(row.failure is not None for row in report.results)
-    parts = [
-        f"{len(report.results)} results on {len(report.devices)} devices",
-        f"{sum(len(export.artifacts) for export in report.exports)} artifacts",
-        f"{len(report.baselines)} desktop baselines",
-    ]
-    emulated = (
-        "; EMULATED devices among them: latencies mean nothing" if any(d.emulated for d in report.devices) else ""
-    )
-    return f"{', '.join(parts)}; {failed} failed, {len(report.problems)} problems told{emulated}"
+    parts = {
+        "results": len(report.results),
+        "devices": len(report.devices),
+        "artifacts": sum(len(export.artifacts) for export in report.exports),
+        "desktop baselines": len(report.baselines),
+        "failed": failed,
+        "problems told": len(report.problems),
+    }
+    found = ", ".join(f"{name}: {count}" for name, count in parts.items())
+    emulated = any(device.emulated for device in report.devices)
+    return f"{found}; EMULATED devices are among these: {NOTHING}" if emulated else found

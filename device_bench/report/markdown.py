@@ -35,8 +35,8 @@ def format_markdown(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     yield f"# Deployment report{f': {inert(report.focus)}' if report.focus else ''}"
     yield ""
-    yield f"Results: {len(report.results)}, devices: {len(report.devices)}. Made {formats.date(report.made)} UTC by version "
-    yield f"{inert(report.version)}. Latency in ms, intervals 95 %."
+    yield f"Results: {len(report.results)}, devices: {len(report.devices)}. Latency in ms, intervals 95 %."
+    yield f"Made {formats.date(report.made)} UTC by version {inert(report.version)}."
     if any(device.emulated for device in report.devices):
         yield ""
         yield f"**EMULATED devices are among these: their {NOTHING}.**"

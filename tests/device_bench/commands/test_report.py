@@ -44,7 +44,7 @@ def test_the_report_of_a_model_goes_into_its_folder(
     assert call("report", "--model", MODEL, "--build-dir", tmp_path) == 0
     folder = folder_of(tmp_path)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "results: 3, devices: 1, artifacts: 3, desktop baselines: 1; failed: 0, problems told: 0"
+    assert lines[0] == "results: 3, devices: 1, artifacts: 3, desktop baselines: 1, failed: 0, problems told: 0"
     assert lines[1:] == [str(folder / name) for name in ("report.html", "report.md", "report.json")]
     value = json.loads((folder / "report.json").read_text())
     assert (value["schema"], value["focus"], len(value["results"])) == (1, MODEL, 3)
