@@ -109,6 +109,13 @@ class Bench:
             stdin=subprocess.DEVNULL, encoding="utf-8", timeout=timeout_s, check=False,
         )  # fmt: skip
 
+    def clean_up(self, phone: LabPhone) -> Done:
+        """The finished command that removes what a benchmark left on a device."""
+        return subprocess.run(
+            [sys.executable, "-m", "device_bench", "cleanup", f"--device={phone.serial}"],
+            cwd=self.folder, env=self.environment(), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
     @contextmanager
     def start(self, phone: LabPhone | None, *words: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
         """The command while it runs; nothing of it outlives the block."""
