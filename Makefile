@@ -6,11 +6,12 @@ PY := .venv/bin/python
 # Values given by the user. $(value) takes the text as it was typed, so that a `$(shell …)` in it is never run by make;
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
 GIVEN := MODEL WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT JSON PYTHON UPGRADE \
-  DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT ENGINE BATCH GPU_INDEX
+  DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT AA ENGINE BATCH GPU_INDEX \
+  OLD NEW MAX_REGRESSION ACROSS
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 # Switches: what means no is as good as not given.
-$(foreach name,JSON UPGRADE RESUME DRY_RUN STRICT,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
+$(foreach name,JSON UPGRADE RESUME DRY_RUN STRICT AA,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
 
 # Any other variable on the command line is mistyped; `override` above has taken the known ones from that origin.
 $(foreach .name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(.name)))),\
@@ -22,10 +23,15 @@ ifeq (,$(strip $(MODEL)))
 $(error MODEL is missing: make $(firstword $(filter export train bench baseline,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
 endif
 endif
+ifneq (,$(filter compare,$(MAKECMDGOALS)))
+ifeq (,$(and $(strip $(OLD)),$(strip $(NEW))))
+$(error OLD or NEW is missing: make compare OLD=base/build NEW=build; each is a record or a folder of them)
+endif
+endif
 
 .DEFAULT_GOAL := help
 # A folder has the name `export`, another the name `models`: without this line make would call them up to date.
-.PHONY: help setup lock export train models bench devices baseline report lab lab-down test slow-test lab-test page-test \
+.PHONY: help setup lock export train models bench devices baseline report compare history lab lab-down test slow-test lab-test page-test \
   check static format clean
 
 help: ## show this list
@@ -35,10 +41,11 @@ help: ## show this list
 	@echo 'export:   MODEL [WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits JSON=1]'
 	@echo 'train:    MODEL [DATASET SEED EPOCHS JSON=1]'
 	@echo 'bench:    MODEL [DEVICE=serial|all|local PRECISION=int8,... FORMAT RUNNER RUNNER_PATH DELEGATE=cpu,gpu THREADS=1,4'
-	@echo '          AFFINITY=big|prime|... REPEATS ACCURACY=n SUSTAINED=minutes RESUME=1 DRY_RUN=1 STRICT=1 WEIGHTS DATASET'
-	@echo '          ADB_SERVER SEED JSON=1]; more: $(PY) -m device_bench bench --help'
+	@echo '          AFFINITY=big|prime|... REPEATS ACCURACY=n SUSTAINED=minutes RESUME=1 DRY_RUN=1 STRICT=1 AA=1 WEIGHTS'
+	@echo '          DATASET ADB_SERVER SEED JSON=1]; more: $(PY) -m device_bench bench --help'
 	@echo 'baseline: MODEL [ENGINE=auto|onnxruntime-cuda,... PRECISION=float32,tf32,float16 BATCH=1,8 GPU_INDEX THREADS'
 	@echo '          REPEATS SEED WEIGHTS DATASET DRY_RUN=1 JSON=1]'
+	@echo 'compare:  OLD NEW [MAX_REGRESSION=5% ACROSS=runner,... JSON=1]'
 	@echo 'report:   [MODEL WEIGHTS DATASET JSON=1]'
 	@echo
 	@echo 'make ends with 2 whatever failed; `$(PY) -m export run` tells 1 (a check failed) from 2 (bad input).'
@@ -73,7 +80,7 @@ bench: setup ## push MODEL's files to phones, check that they compute right ther
 	  $${RUNNER_PATH:+"--runner-path=$$RUNNER_PATH"} $${DELEGATE:+"--delegate=$$DELEGATE"} \
 	  $${THREADS:+"--threads=$$THREADS"} $${AFFINITY:+"--affinity=$$AFFINITY"} $${REPEATS:+"--repeats=$$REPEATS"} \
 	  $${ACCURACY:+"--accuracy=$$ACCURACY"} $${SUSTAINED:+"--sustained=$$SUSTAINED"} $${SEED:+"--seed=$$SEED"} \
-	  $(if $(RESUME),--resume) $(if $(DRY_RUN),--dry-run) $(if $(STRICT),--strict) $(if $(JSON),--json)
+	  $(if $(RESUME),--resume) $(if $(DRY_RUN),--dry-run) $(if $(STRICT),--strict) $(if $(AA),--aa) $(if $(JSON),--json)
 
 devices: setup ## list phones with their state
 	@$(PY) -m device_bench devices $${ADB_SERVER:+"--adb-server=$$ADB_SERVER"} $(if $(JSON),--json)
@@ -87,6 +94,13 @@ baseline: setup ## measure MODEL on this desktop: its GPU, else its CPU, labelle
 report: setup ## set everything measured side by side: report.html, report.md, report.json
 	@$(PY) -m device_bench report $${MODEL:+"--model=$$MODEL"} $${WEIGHTS:+"--weights=$$WEIGHTS"} \
 	  $${DATASET:+"--dataset=$$DATASET"} $(if $(JSON),--json)
+
+compare: setup ## set benchmarks NEW against OLD (files or folders); fails on a slowdown beyond MAX_REGRESSION (5%)
+	@$(PY) -m device_bench compare "$$OLD" "$$NEW" $${MAX_REGRESSION:+"--max-regression=$$MAX_REGRESSION"} \
+	  $${ACROSS:+"--across=$$ACROSS"} $(if $(JSON),--json)
+
+history: setup ## course of all stored benchmarks, or of MODEL's
+	@$(PY) -m device_bench history $${MODEL:+"$$MODEL"} $(if $(JSON),--json)
 
 lab: setup ## start an emulated ARM64 phone behind a real adbd (Linux; builds it on the first call, 3 minutes)
 	@$(PY) -m device_bench lab up $${DEVICE:+"--device=$$DEVICE"}

@@ -130,10 +130,22 @@ def test_baseline_and_report_pass_every_given_option_as_one_argument(clone: Path
         *("--repeats=3", "--seed=7", "--dry-run", "--json"),
     ]
     assert json.loads(make(clone, "report").stdout) == ["-m", "device_bench", "report"]
+    assert json.loads(make(clone, "history", "MODEL=a b").stdout) == ["-m", "device_bench", "history", "a b"]
+    ran = make(clone, "compare", "OLD=a b", "NEW=c", "MAX_REGRESSION=3%", "ACROSS=runner")
+    assert json.loads(ran.stdout) == [
+        *("-m", "device_bench", "compare", "a b", "c", "--max-regression=3%", "--across=runner")
+    ]
     ran = make(clone, "report", "MODEL=mobilenet_v1_0.25_128", "DATASET=digits", "JSON=1")
     assert json.loads(ran.stdout) == [
         *("-m", "device_bench", "report", "--model=mobilenet_v1_0.25_128", "--dataset=digits", "--json")
     ]
+
+
+def test_compare_without_both_sides_says_what_is_missing(clone: Path) -> None:
+    for given in ((), ("OLD=a",), ("NEW=b", "OLD= ")):
+        ran = make(clone, "compare", *given)
+        assert ran.returncode == 2
+        assert "OLD or NEW is missing: make compare OLD=base/build NEW=build" in ran.stderr
 
 
 def test_stdout_is_only_json_while_the_set_up_speaks_on_stderr(clone: Path) -> None:
