@@ -253,7 +253,7 @@ def test_every_target_is_phony() -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_target_exists(target: str) -> None:
-    assert make(ROOT, "-n", target, "MODEL=m").returncode == 0
+    assert make(ROOT, "-n", target, "MODEL=m", "OLD=a", "NEW=b").returncode == 0
 
 
 def locked() -> list[str]:
