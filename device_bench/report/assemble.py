@@ -174,7 +174,7 @@ def _against_desktop(row: Row, reference: Reference | None) -> Speedup | None:
         return None
     means = "" if row.statistic == "median" else ", means"
     phase = "compute only" if reference.row.headline == "compute" else "copies included"
-    against = f"{reference.row.label}, {phase}{means}"
+    against = f"{reference.row.label.removesuffix(', batch 1')}, {phase}{means}"
     return unpaired_speedup(reference.latencies(row.statistic), list(row.latencies_us.values()), against)
 
 

@@ -125,9 +125,11 @@ function drawRanges(rows, references) {
   const shown = known.slice(0, MOST_RANGES);
   const stars = references.filter((ref) => shown.some((row) => row.model === ref.model));
   const count = shown.length + stars.length;
-  const short = narrow() ? 20 : 34;
+  const short = narrow() ? 21 : 44;
+  const several = new Set(shown.map((row) => row.model)).size > 1;
   const label = (row) => {
-    const said = `${row.precision} ${row.delegate} ${row.threads}t · ${row.deviceName}`;
+    const network = several ? `${row.model.replace(/^mobilenet_/, "")} ` : "";
+    const said = `${network}${row.precision} ${row.delegate} ${row.threads}t · ${row.deviceName}`;
     return esc(cut(said, short)) + (row.emulated ? " <i>EMUL.</i>" : "");
   };
   const place = (i) => count - 1 - i;
@@ -214,8 +216,12 @@ function drawSpread(row) {
       },
     });
   }
+  const ends = whole.flatMap((p) => [p.ends[1], p.ends[2]]).map(ms);
+  // A few slow runs would press the boxes flat.
+  const wide = ends.length > 0 && Math.max(...ends) > 4 * Math.min(...ends);
   draw("spread", traces, 300, (look) => ({
-    xaxis: axis(look, { title: "process", type: "category" }), yaxis: axis(look, { title: "ms", rangemode: "tozero" }),
+    xaxis: axis(look, { title: "process", type: "category" }),
+    yaxis: wide ? logAxis(look, "ms", ends) : axis(look, { title: "ms", rangemode: "tozero" }),
   }), mine.length ? `Latency of the runs of ${mine.length} processes.` : "No process gave a result.");
   tabulate("spread-table", ["process", "runs", "least", "5 %", "25 %", "50 %", "75 %", "95 %", "most, ms"], mine.map((p) => [
     p.name, p.runs, number(p.ends[0]), number(p.ends[1]), ...(p.quartiles || [null, null, null]).map(number), number(p.ends[2]), number(p.ends[3]),

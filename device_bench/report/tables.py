@@ -197,7 +197,14 @@ def baseline_cells(row: BaselineRow) -> tuple[Cell, ...]:
         ),
         Cell(text=formats.ms(row.p95_us), order=row.p95_us),
         Cell(text=formats.ms(row.first_us), more=f"load {formats.ms(row.init_us)}", order=row.first_us),
-        Cell(text=UNKNOWN if row.images_per_s is None else f"{row.images_per_s:.3g}", order=row.images_per_s),
+        Cell(
+            text=UNKNOWN
+            if row.images_per_s is None
+            else f"{row.images_per_s:.0f}"
+            if row.images_per_s >= 100
+            else f"{row.images_per_s:.3g}",
+            order=row.images_per_s,
+        ),
     )
     if row.failure is not None:
         why = safe(row.failure)

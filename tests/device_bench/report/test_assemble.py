@@ -117,7 +117,7 @@ def test_other_threads_runners_or_delegates_are_not_compared_with(tmp_path: Path
 def test_the_speed_up_against_the_desktop_names_the_engine_and_its_precision(tmp_path: Path) -> None:
     speedup = by_precision(report_of(full_build(tmp_path)))["int8"].against_desktop
     assert speedup is not None
-    assert speedup.against == "GPU NVIDIA T4, onnxruntime-cuda, float32, batch 1, compute only"
+    assert speedup.against == "GPU NVIDIA T4, onnxruntime-cuda, float32, compute only"
     assert speedup.ratio == pytest.approx(2002 / 15150, rel=0.02)
     assert speedup.low is not None
     assert speedup.verdict == "slower"

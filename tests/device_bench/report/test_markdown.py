@@ -26,7 +26,7 @@ def test_a_row_says_device_system_delegate_threads_runner_version_and_date(tmp_p
     row = next(line for line in text.splitlines() if line.startswith("| int8.tflite") and "Pixel" in line)
     for said in ("Google Pixel 8 (Android 15)", "cpu · 1 thread · classic 2.19", "2026-11-21", "15.2", "4.30", "97.0"):
         assert said in row, said
-    assert "GPU NVIDIA T4, onnxruntime-cuda, float32, batch 1" in row
+    assert "GPU NVIDIA T4, onnxruntime-cuda, float32, compute only" in row
     assert "×2.67" in row
 
 
