@@ -22,8 +22,8 @@ _Origin = tuple[str, str]
 def make_report(found: Found, *, made: str, version: str, focus: str | None = None) -> Report:
     """The report of everything found.
 
-    The newest measurement of a case on a device counts, whether it succeeded or not; one whose connection failed before
-    it could say anything does not. Older ones are history.
+    The newest measurement of a case on a device counts, whether it succeeded or not; one that was cut off before all
+    its processes gave a result does not, where there is another. The others are history.
 
     Args:
         found: What was read.

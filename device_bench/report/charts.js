@@ -16,8 +16,11 @@ const ms = (us) => us / 1000;
 const digits = (value) => Number(value.toPrecision(3)).toString();
 const narrow = () => window.innerWidth < 640;
 
-/* Colours of the page as it is now: light, dark or on paper. */
+/* Colours of the page as it is now: light, dark, or on paper, for which the style does not hold yet when it is asked. */
+let onPaper = false;
+
 function theme() {
+  if (onPaper) return { ink: "#000", soft: "#444", line: "#ccc", paper: "#fff" };
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
   return { ink: read("--ink"), soft: read("--soft"), line: read("--line"), paper: read("--card") };
@@ -126,10 +129,12 @@ function drawRanges(rows, references) {
   const stars = references.filter((ref) => shown.some((row) => row.model === ref.model));
   const count = shown.length + stars.length;
   const short = narrow() ? 21 : 44;
-  const several = new Set(shown.map((row) => row.model)).size > 1;
+  // A label says what tells the results apart; the rest is said on hovering and in the table.
+  const differ = (name) => new Set(shown.map((row) => row[name])).size > 1;
+  const [delegates, threads, networks, devices] = ["delegate", "threads", "model", "device"].map(differ);
   const label = (row) => {
-    const network = several ? `${row.model.replace(/^mobilenet_/, "")} ` : "";
-    const said = `${network}${row.precision} ${row.delegate} ${row.threads}t · ${row.deviceName}`;
+    const parts = [row.precision, delegates && row.delegate, threads && `${row.threads}t`, networks && row.model.replace(/^mobilenet_/, "")];
+    const said = parts.filter(Boolean).join(" ") + (devices ? ` · ${row.deviceName}` : "");
     return esc(cut(said, short)) + (row.emulated ? " <i>EMUL.</i>" : "");
   };
   const place = (i) => count - 1 - i;
@@ -160,7 +165,7 @@ function drawRanges(rows, references) {
   }
   const more = known.length > shown.length ? ` The first ${MOST_RANGES} of ${known.length}; filter or sort for others.` : "";
   draw("ranges", traces, Math.max(400, 60 + 21 * count), (look) => ({
-    xaxis: logAxis(look, `ms${more ? `, first ${MOST_RANGES} of ${known.length}` : ""}${doubt(shown)}`, [
+    xaxis: logAxis(look, `ms${more ? `, first ${MOST_RANGES} of ${known.length}` : ""}${narrow() ? "" : doubt(shown)}`, [
       ...shown.flatMap((row) => [row.latency[1], row.latency[2], row.p95 ?? row.latency[0]]), ...stars.flatMap((ref) => ref.latency),
     ].map(ms)),
     yaxis: axis(look, {
@@ -245,8 +250,8 @@ function drawTime(row) {
   }
   draw("time", traces, 300, (look) => ({
     xaxis: axis(look, { title: "minutes", rangemode: "tozero" }), yaxis: axis(look, { title: "ms", rangemode: "tozero" }),
-    ...(warm.length ? { yaxis2: axis(look, { title: "°C", overlaying: "y", side: "right", showgrid: false, nticks: 5, range: [
-      Math.min(...warm.map((p) => p[6])) - 3, Math.max(...warm.map((p) => p[6])) + 3] }) } : {}),
+    ...(warm.length ? { yaxis2: axis(look, { title: "°C", overlaying: "y", side: "right", showgrid: false, tickmode: "auto", nticks: 5, range: [
+      Math.floor(Math.min(...warm.map((p) => p[6])) - 2), Math.ceil(Math.max(...warm.map((p) => p[6])) + 2)] }) } : {}),
   }), rows.length ? `Latency of ${rows.length} processes over time${warm.length ? " with temperature" : "; this device tells no temperature"}.` : "No process gave a result.");
   tabulate("time-table", ["minutes", "kind", "ms", "°C"], rows.map((p) => [digits(p[1] / 60), p[0], number(p[2]), p[6] === null ? null : p[6].toFixed(1)]));
 }

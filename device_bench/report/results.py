@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from device_bench.case import Case
-from device_bench.measuring.correctness import Accuracy
+from device_bench.measuring.correctness import Accuracy, OutputCheck
 from device_bench.measuring.record import Attempt, BenchRecord, Summary, check_name
 from device_bench.op_profile import OpProfile
 from device_bench.report.collect import BenchFile
@@ -39,7 +39,7 @@ class Row:
     """Noise floor of its benchmark, as a share; 0 if it was not measured."""
     weights_sha256: str
     told: bool
-    """Whether any process got so far as to say something of the case, good or bad."""
+    """Whether the benchmark got so far as to say of the case that it is good or bad."""
 
 
 def describe_device(record: BenchRecord) -> Device:
@@ -89,6 +89,7 @@ def _row(file: BenchFile, case: Case, summary: Summary, known: bool) -> Row:
     valid = [a for a in timed if a.valid and a.output]
     statistic, latencies = record.latencies(case.name)
     sensor, span = _temperatures(valid)
+    check = record.check_of(case.name)
     accuracy = record.accuracy.get(check_name(case.runner, case.model.file, case.delegate))
     result = Result(
         id=result_id(record, case),
@@ -135,7 +136,9 @@ def _row(file: BenchFile, case: Case, summary: Summary, known: bool) -> Row:
         latencies_us=latencies,
         floor=0.0 if twins is None else noise_floor(twins),
         weights_sha256=str(record.model["weights_sha256"]),
-        told=any(a.valid or not a.transient for a in timed),
+        told=summary.failure is None
+        or any(a.failure is not None and not a.transient for a in timed)
+        or (isinstance(check, OutputCheck) and not check.passed),
     )
 
 

@@ -184,6 +184,18 @@ def test_a_newer_benchmark_whose_connection_failed_at_once_hides_nothing(tmp_pat
     assert [p.why for p in report.problems if p.what == "benchmark ended early"] == ["unplugged"]
 
 
+def test_an_unfinished_benchmark_hides_no_older_result_but_shows_where_there_is_none(tmp_path: Path) -> None:
+    cases = cases_of(MODEL, ["int8"])
+    begun = make_bench(cases, attempts_of(cases[0], rounds=2), started="2026-11-22T12:00:00Z", finished=None)
+    add_bench(tmp_path, begun, name="two")
+    (row,) = report_of(tmp_path).results
+    assert row.failure == "2 of 5 processes gave a result"
+    add_bench(tmp_path)
+    report = report_of(tmp_path)
+    assert by_precision(report)["int8"].failure is None
+    assert [(old.started, old.failure) for old in report.history] == [(begun.started, row.failure)]
+
+
 def test_a_record_of_another_file_has_no_accuracy(tmp_path: Path) -> None:
     full_build(tmp_path)
 

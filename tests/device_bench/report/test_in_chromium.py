@@ -370,6 +370,9 @@ def test_it_prints_on_paper_in_black_on_white(browser: Browser, path: Path) -> N
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert not page.locator("#filters").is_visible()
         assert page.locator("#table").is_visible()
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        ink = page.locator("#pareto .xtick text").first.evaluate("text => getComputedStyle(text).fill")
+        assert ink == "rgb(68, 68, 68)"
         assert page.pdf(format="A4", landscape=True).startswith(b"%PDF-")
         watched.assert_sound()
 
