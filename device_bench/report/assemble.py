@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from device_bench.report.baselines import Reference, choose_reference, make_references, mark_reference
-from device_bench.report.collect import Found
+from device_bench.report.collect import BenchFile, Found
 from device_bench.report.exports import make_export
-from device_bench.report.problems import baseline_problems, bench_problems, export_problems
+from device_bench.report.problems import artifact_problems, baseline_problems, bench_problems, conversion_problems
 from device_bench.report.results import Row, describe_device, make_rows
 from device_bench.report.sound import check_types
 from device_bench.report.speed import paired_speedup, unpaired_speedup
@@ -35,30 +35,10 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
     exports = tuple(_exports(found, unread))
     known = {(e.model, e.weights): frozenset(a.sha256 for a in e.artifacts) for e in exports}
     references = _references(found, unread)
-    newest: dict[str, Row] = {}
-    older: list[Row] = []
-    devices: dict[str, Device] = {}
-    problems: list[Problem] = []
-    for file in found.benches:
-        try:
-            device, rows = describe_device(file.record), make_rows(file, known)
-            for row in rows:
-                check_types(row.result)
-            check_types(device)
-            problems += bench_problems(file, device)
-        except _MALFORMED as error:
-            unread.append(_unread(file.path, error))
-            continue
-        devices[device.identity] = device
-        for row in rows:
-            before = newest.get(row.result.id)
-            if before is not None and not row.told:
-                older.append(row)
-                continue
-            if before is not None:
-                older.append(before)
-            newest[row.result.id] = row
-    compared = tuple(_compared(tuple(newest.values()), older, references, exports))
+    read = tuple(_benches(found, known, unread))
+    newest, older = _by_age([row for _, _, rows in read for row in rows])
+    compared = tuple(_compared(newest, older, references, exports))
+    devices = {device.identity: device for _, device, _ in read}
     ranked = tuple(sorted(devices.values(), key=lambda d: (d.emulated, d.kind == "desktop", d.name, d.identity)))
     order = {device.identity: place for place, device in enumerate(ranked)}
     results = mark_fronts(compared, _accuracies(exports))
@@ -70,9 +50,66 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
         exports=tuple(sorted(exports, key=lambda e: (e.model != focus, e.model, e.weights))),
         results=tuple(sorted(results, key=lambda r: (r.model != focus, r.model, r.weights, order[r.device], _rank(r)))),
         baselines=tuple(row for group in references.values() for row in mark_reference(group)),
-        problems=(*export_problems(found, exports), *problems, *baseline_problems(found), *unread),
+        problems=(*artifact_problems(exports), *_problems(found, read, newest), *unread),
         history=tuple(_older(row.result) for row in reversed(older)),
     )
+
+
+def _benches(
+    found: Found, known: Mapping[_Origin, frozenset[str]], unread: list[Problem]
+) -> Iterator[tuple[BenchFile, Device, tuple[Row, ...]]]:
+    """What the benchmarks' records say, as far as they are sound."""
+    for file in found.benches:
+        try:
+            device, rows = describe_device(file.record), make_rows(file, known)
+            check_types(device)
+            for row in rows:
+                check_types(row.result)
+        except _MALFORMED as error:
+            unread.append(_unread(file.path, error))
+        else:
+            yield file, device, rows
+
+
+def _by_age(rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Of rows from old to new: the ones that count, and the others."""
+    newest: dict[str, Row] = {}
+    older: list[Row] = []
+    for row in rows:
+        before = newest.get(row.result.id)
+        if before is not None and before.told and not row.told:
+            older.append(row)
+            continue
+        if before is not None:
+            older.append(before)
+        newest[row.result.id] = row
+    return tuple(newest.values()), tuple(older)
+
+
+def _problems(
+    found: Found, read: Sequence[tuple[BenchFile, Device, tuple[Row, ...]]], newest: Sequence[Row]
+) -> Iterator[Problem]:
+    """Of exports, of benchmarks that hold a result that counts or are the last of their device, of the last baselines."""
+    for manifest in found.manifests:
+        yield from _sound(manifest.folder, conversion_problems(manifest))
+    last = {(device.identity, str(file.record.model["name"])): file.path for file, device, _ in read}
+    for file, device, _ in read:
+        counting = {row.result.case for row in newest if row.result.record == file.path}
+        if counting or file.path in last.values():
+            yield from _sound(file.path, bench_problems(file, device, counting))
+    desktop = {str(file.record.model.get("name")): file for file in found.baselines}
+    for baseline in desktop.values():
+        yield from _sound(baseline.path, baseline_problems(baseline))
+
+
+def _sound(path: str, problems: Iterator[Problem]) -> Iterator[Problem]:
+    """The problems that a file tells, as far as they are texts."""
+    try:
+        for problem in problems:
+            check_types(problem)
+            yield problem
+    except _MALFORMED as error:
+        yield _unread(path, error)
 
 
 def _rank(result: Result) -> tuple[int, str, int, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from device_bench.report import formats
 from device_bench.report.formats import safe
+from device_bench.report.problems import PASSED_OVER
 from device_bench.report.tables import (
     ARTIFACT_COLUMNS,
     BASELINE_COLUMNS,
@@ -113,7 +114,7 @@ def _history(report: Report) -> Iterator[str]:
 
 def _problems(report: Report) -> Iterator[str]:
     yield from ("", "## What failed, and why", "")
-    for row in report.problems:
+    for row in sorted(report.problems, key=lambda row: row.what == PASSED_OVER):
         yield f"- **{inert(row.what)}** {inert(row.where)}: {inert(row.why)}"
     if not report.problems:
         yield "Nothing."

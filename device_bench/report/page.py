@@ -13,6 +13,7 @@ from typing import Any
 from device_bench.report import formats
 from device_bench.report.choose import unfit_reason
 from device_bench.report.formats import safe
+from device_bench.report.problems import PASSED_OVER
 from device_bench.report.tables import (
     ARTIFACT_COLUMNS,
     BASELINE_COLUMNS,
@@ -57,6 +58,8 @@ def format_page(report: Report) -> str:
         columns={"results": RESULT_COLUMNS, "baselines": BASELINE_COLUMNS, "artifacts": ARTIFACT_COLUMNS},
         choices=_choices(report),
         emulated=[device for device in report.devices if device.emulated],
+        failures=[problem for problem in report.problems if problem.what != PASSED_OVER],
+        passed_over=[problem for problem in report.problems if problem.what == PASSED_OVER],
         nothing=NOTHING,
         formats=formats,
         safe=safe,

@@ -102,6 +102,7 @@ def _row(file: BenchFile, case: Case, summary: Summary, known: bool) -> Row:
         sha256=case.model.sha256,
         size_bytes=case.model.size_bytes,
         known_file=known,
+        case=case.name,
         runner=case.runner,
         runner_version=_runner_version(record, case),
         delegate=case.delegate,

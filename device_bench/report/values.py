@@ -135,6 +135,8 @@ class Result:
     size_bytes: int
     known_file: bool
     """Whether the manifest knows this very file; else it is of another export, and has no accuracy."""
+    case: str
+    """Its name in the record."""
     runner: str
     runner_version: str
     delegate: str

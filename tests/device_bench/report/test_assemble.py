@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from device_bench.measuring.record import Attempt
 from device_bench.report.assemble import mark_fronts
 from device_bench.report.values import Report, Result
+from device_bench.stats import spread
 from tests.device_bench.report.builds import (
     LATENCY_US,
     MODEL,
@@ -32,6 +35,17 @@ from tests.device_bench.report.builds import (
 
 def by_precision(report: Report) -> dict[str, Result]:
     return {row.precision: row for row in report.results}
+
+
+def make_result(name: str, device: str, us: float, size: int) -> Result:
+    return Result(
+        id=name, device=device, model="m", weights="w", file="f", format="tflite", precision="int8", sha256=name,
+        size_bytes=size, known_file=True, case=name, runner="classic", runner_version="1", delegate="cpu", ran_on="cpu",
+        threads=1, affinity="none", started="", system="", record="", statistic="median", latency=spread([us] * 5),
+        p95_us=us, first_us=us, init_us=us, peak_rss_bytes=1, temperature_c=None, temperature_of=None, top1_device=None,
+        throttled=False, failure=None, missing={}, against_desktop=None, against_float32=None, processes=(),
+        operators=None, front=False,
+    )  # fmt: skip
 
 
 def lost(attempts: list[Attempt]) -> list[Attempt]:
@@ -184,6 +198,25 @@ def test_a_newer_benchmark_whose_connection_failed_at_once_hides_nothing(tmp_pat
     assert [p.why for p in report.problems if p.what == "benchmark ended early"] == ["unplugged"]
 
 
+def test_what_failed_and_was_measured_again_since_is_no_problem_any_more(tmp_path: Path) -> None:
+    cases = cases_of(MODEL, ["int8"])
+    wrong = [replace(a, failure="crashed") for a in attempts_of(cases[0])]
+    add_bench(tmp_path, make_bench(cases, wrong), name="one")
+    assert [p.why for p in report_of(tmp_path).problems] == ["crashed"]
+    add_bench(tmp_path, make_bench(cases, attempts_of(cases[0]), started="2026-11-22T12:00:00Z"), name="two")
+    report = report_of(tmp_path)
+    assert report.problems == ()
+    assert [old.failure for old in report.history] == ["crashed"]
+
+
+def test_of_two_unfinished_benchmarks_the_newer_counts(tmp_path: Path) -> None:
+    cases = cases_of(MODEL, ["int8"])
+    for day, rounds in ((21, 1), (22, 3)):
+        begun = make_bench(cases, attempts_of(cases[0], rounds=rounds), started=f"2026-11-{day}T12:00:00Z")
+        add_bench(tmp_path, begun, name=str(day))
+    assert report_of(tmp_path).results[0].failure == "3 of 5 processes gave a result"
+
+
 def test_an_unfinished_benchmark_hides_no_older_result_but_shows_where_there_is_none(tmp_path: Path) -> None:
     cases = cases_of(MODEL, ["int8"])
     begun = make_bench(cases, attempts_of(cases[0], rounds=2), started="2026-11-22T12:00:00Z", finished=None)
@@ -256,6 +289,24 @@ def test_a_record_whose_values_are_of_another_kind_is_listed_and_never_fatal(tmp
     assert len(report.baselines) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("bench/one.json", lambda v: v["plan"].update(skipped=[["case", ["a list"]]])),
+        ("bench/one.json", lambda v: v.update(failure=7)),
+        ("baseline/one.json", lambda v: v.update(failure=7)),
+        ("manifest.json", lambda v: v.update(failures={"tflite int8": 7})),
+        ("manifest.json", lambda v: v.update(failures=7)),
+    ],
+)
+def test_a_failure_that_is_no_text_is_told_as_such(tmp_path: Path, name: str, change: Any) -> None:
+    full_build(tmp_path)
+    change_json(folder_of(tmp_path) / name, change)
+    (problem,) = report_of(tmp_path).problems
+    assert problem.what == "unreadable file"
+    assert "not as this program writes it" in problem.why
+
+
 def test_emulated_devices_come_last_and_are_known_as_such(tmp_path: Path) -> None:
     cases = cases_of(MODEL, ["int8"])
     for name, emulated in (("Aaa", True), ("Zzz", False)):
@@ -270,6 +321,28 @@ def test_the_front_holds_what_nothing_on_the_same_device_beats(tmp_path: Path) -
     report = report_of(full_build(tmp_path))
     # float16 is as accurate as float32, smaller and faster; int8 is less accurate, smaller and faster still.
     assert {r.precision: r.front for r in report.results} == {"float32": False, "float16": True, "int8": True}
+
+
+@given(
+    points=st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from((0.9, 0.95, 0.98)), st.integers(1, 5), st.integers(1, 4)),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_whatever_is_not_on_the_front_is_beaten_by_something_on_it(points: list[tuple[str, float, int, int]]) -> None:
+    rows = tuple(make_result(str(n), device, float(us), size) for n, (device, _, us, size) in enumerate(points))
+    accuracy = {str(n): top1 for n, (_, top1, _, _) in enumerate(points)}
+
+    def at_least_as_good(one: Result, other: Result) -> bool:
+        mine, theirs = points[int(one.id)], points[int(other.id)]
+        return mine[0] == theirs[0] and mine[1] >= theirs[1] and mine[2] <= theirs[2] and mine[3] <= theirs[3]
+
+    marked = mark_fronts(rows, accuracy)
+    front = [row for row in marked if row.front]
+    for row in marked:
+        better = [f for f in front if at_least_as_good(f, row) and points[int(f.id)] != points[int(row.id)]]
+        assert row.front != bool(better)
 
 
 def test_equal_results_do_not_push_each_other_off_the_front(tmp_path: Path) -> None:
