@@ -38,7 +38,7 @@ TOOLS = (
 
 def tool_versions() -> dict[str, str]:
     """Of all that decides an artifact's bytes and numbers: the packages, and the text of this program itself."""
-    sources = sorted(path for package in (models, export) for path in Path(package.__path__[0]).glob("*.py"))
+    sources = sorted(path for package in (models, export) for path in Path(package.__path__[0]).rglob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     return {"this program": f"sha256 {digest[:16]}", **{name: metadata.version(name) for name in TOOLS}}
 

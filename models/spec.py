@@ -22,18 +22,25 @@ class Stage:
     """Stride of the first block; the others have stride 1."""
     repeats: int = 1
     kernel: int = 3
-    """Side of the square spatial kernel."""
-    expansion: int = 1
+    """Side of the square spatial kernel; 0 leaves out the depthwise convolution of a universal inverted bottleneck."""
+    start_kernel: int = 0
+    """Side of the kernel of a further depthwise convolution before the expansion (universal inverted bottlenecks)."""
+    expansion: float = 1
     """Ratio of hidden to input channels (inverted residual blocks)."""
+    squeeze_excite: float = 0.0
+    """Ratio of the squeezed to the hidden channels (inverted residual blocks); 0 for no squeeze-and-excite."""
     activation: str | None = "relu6"
+    """`relu6`, `relu` or `hard_swish`; None for a linear stage."""
+    norm: bool = True
+    """Whether batch normalization follows each convolution; without it, a bias is added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
     """The one contract between a picture and the network's input, kept with the model wherever it goes.
 
-    A picture is decoded to RGB, stretched to the input size with the given filter (antialiased when it shrinks), kept
-    as bytes 0..255, and then normalised per channel: `x = (byte - mean) / std`.
+    A picture is decoded to RGB, fitted to the input size with the given filter (antialiased when it shrinks), kept as
+    bytes 0..255, put into the network's channel order, and then normalised per channel: `x = (byte - mean) / std`.
     """
 
     mean: tuple[float, float, float]
@@ -41,8 +48,13 @@ class Preprocessing:
     std: tuple[float, float, float]
     """Per channel, in grey levels 0..255."""
     channel_order: str = "RGB"
+    """`RGB` or `BGR`; mean and std are in this order too."""
     resize: str = "bilinear"
+    """`nearest`, `box`, `bilinear`, `bicubic` or `lanczos`."""
     fit: str = "stretch"
+    """How a picture becomes square: `stretch`, `crop` (its middle) or `pad` (black bars)."""
+    crop_share: float = 1.0
+    """Of `crop`: side of the square that is cut out, as a share of the shorter side."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value, inverse of `from_json`."""

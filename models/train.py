@@ -18,7 +18,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.build import build
-from models.data import Dataset, Pixels, Split, load_dataset, normalise, preprocess
+from models.data import Dataset, LazyPixels, Pixels, Split, batches, load_dataset, normalise, open_pixels
 from models.errors import TrainingError
 from models.files import output_errors
 from models.schedule import Phase, TrainSettings
@@ -30,13 +30,13 @@ EVALUATION_BATCH = 16
 
 
 def predict_logits(
-    model: keras.Model, pixels: Pixels, preprocessing: Preprocessing, report: Report, stage: str
+    model: keras.Model, pixels: Pixels | LazyPixels, preprocessing: Preprocessing, report: Report, stage: str
 ) -> NDArray[np.float32]:
     """Logits, float32 `[N, classes]`, for raw pictures, uint8 `[N, H, W, 3]`."""
     logits = []
-    for start in range(0, len(pixels), EVALUATION_BATCH):
-        report(Progress(stage=stage, done=start, total=len(pixels)))
-        logits.append(model.predict_on_batch(normalise(pixels[start : start + EVALUATION_BATCH], preprocessing)))
+    for number, batch in enumerate(batches(pixels, np.arange(len(pixels)), EVALUATION_BATCH)):
+        report(Progress(stage=stage, done=number * EVALUATION_BATCH, total=len(pixels)))
+        logits.append(model.predict_on_batch(normalise(batch, preprocessing)))
     report(Progress(stage=stage, done=len(pixels), total=len(pixels)))
     return np.concatenate(logits)
 
@@ -69,10 +69,9 @@ class Trainer:
             jit_compile=bool(tf.config.list_physical_devices("GPU")),
         )
 
-    def pixels(self, split: Split, size_px: int) -> Pixels:
+    def pixels(self, split: Split, size_px: int) -> Pixels | LazyPixels:
         """Raw pictures of a split, uint8 `[N, size_px, size_px, 3]`."""
-        images = tuple(self.dataset.images[i] for i in self.dataset.splits[split])
-        return preprocess(images, self.spec.preprocessing, size_px)
+        return open_pixels(self.dataset, split, self.spec.preprocessing, size_px)
 
     def run(self) -> list[dict[str, Any]]:
         """Trains all phases, leaves the model with the best weights of the last one, and returns a row per epoch."""
@@ -93,7 +92,7 @@ class Trainer:
             self.model.set_weights(best[1])
         return history
 
-    def _epoch(self, phase: Phase, number: int, pixels: Pixels) -> dict[str, Any]:
+    def _epoch(self, phase: Phase, number: int, pixels: Pixels | LazyPixels) -> dict[str, Any]:
         started = time.monotonic()
         classes = self.dataset.classes[self.dataset.splits["train"]]
         order = self.rng.permutation(len(pixels))
@@ -101,13 +100,13 @@ class Trainer:
         total = phase.epochs * steps
         # `train_on_batch` forgets earlier batches, so the epoch's means are made here.
         sums, seen = np.zeros(2), 0
-        for step in range(steps):
+        for step, raw in enumerate(batches(pixels, order, phase.batch)):
             done = number * steps + step
             # Cosine decay over the phase, down to a fiftieth.
             decay = 0.02 + 0.98 * (1 + math.cos(math.pi * done / total)) / 2
             self.model.optimizer.learning_rate = phase.learning_rate * decay
             chosen = order[step * phase.batch : (step + 1) * phase.batch]
-            batch = normalise(shifted(pixels[chosen], phase.shift, self.rng), self.spec.preprocessing)
+            batch = normalise(shifted(raw, phase.shift, self.rng), self.spec.preprocessing)
             metrics = self.model.train_on_batch(batch, classes[chosen], return_dict=True)
             sums += np.array([metrics["loss"], metrics["accuracy"]]) * len(chosen)
             seen += len(chosen)
@@ -127,7 +126,7 @@ class Trainer:
             "seconds": round(time.monotonic() - started, 1),
         }
 
-    def top1(self, split: Split, pixels: Pixels) -> float:
+    def top1(self, split: Split, pixels: Pixels | LazyPixels) -> float:
         """Top-1 accuracy on a split, 0..1."""
         stage = f"{split} accuracy"
         logits = predict_logits(self.model, pixels, self.spec.preprocessing, self.report, stage)
@@ -176,7 +175,7 @@ def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSet
     """
     tf.config.experimental.enable_op_determinism()
     started = time.monotonic()
-    dataset = load_dataset(dataset_name)
+    dataset = load_dataset(dataset_name, report)
     spec = replace(spec, num_classes=len(dataset.labels))
     trainer = Trainer(spec, dataset, settings, report)
     history = trainer.run()
@@ -194,6 +193,7 @@ def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSet
             "sha256": dataset.digest,
             "images": {split: len(indices) for split, indices in dataset.splits.items()},
         },
+        "preprocessing": spec.preprocessing.to_json(),
         "settings": settings.to_json(),
         "accuracy": {
             "validation_top1": max((row["validation_top1"] for row in last), default=None),
