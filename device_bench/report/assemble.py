@@ -89,7 +89,7 @@ def _by_age(rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
 def _problems(
     found: Found, read: Sequence[tuple[BenchFile, Device, tuple[Row, ...]]], newest: Sequence[Row]
 ) -> Iterator[Problem]:
-    """Of exports, of benchmarks that hold a result that counts or are the last of their device, of the last baselines."""
+    """Of exports, of benchmarks that hold a result that counts or are the last of a device, of the last baselines."""
     for manifest in found.manifests:
         yield from _sound(manifest.folder, conversion_problems(manifest))
     last = {(device.identity, str(file.record.model["name"])): file.path for file, device, _ in read}
