@@ -20,7 +20,8 @@ from models.errors import ToolchainError, UsageError
 from tests.device_bench.comparing.stored import make_record, slower, store, with_twins
 
 JUNK = st.sampled_from([
-    None, True, 0, -1, 7, 1e300, -2.5, "", "x", "\x1b[2J", "[red]", [], [1], {}, {"a": 1}, ["x"], float("nan"), float("inf"), 2**80,
+    None, True, 0, -1, 7, 1e300, -2.5, "", "x", "\x1b[2J", "[red]", [], [1], {}, {"a": 1}, ["x"], float("nan"),
+    float("inf"), 2**80,
 ])  # fmt: skip
 
 GOOD: dict[str, Any] = json.loads(json.dumps(with_twins(make_record(slower(1.1)), 1.01).to_json()))
