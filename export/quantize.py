@@ -73,6 +73,7 @@ def quantize_tflite(tflite: bytes, precision: Precision, ranges: Ranges | None) 
     """
     if precision.name == "float32":
         return tflite
+    _refuse_float_islands(tflite, precision)
     statistics, source = None, tflite
     try:
         if precision.calibrated and ranges is not None:
@@ -85,6 +86,17 @@ def quantize_tflite(tflite: bytes, precision: Precision, ranges: Ranges | None) 
         raise ConversionError(f"litert-quantizer refused {precision.name}: {error}") from error
     content = write_model(read_model(bytes(result.quantized_model)))
     return with_uint8_edges(content) if precision.input_dtype == "uint8" else content
+
+
+def _refuse_float_islands(tflite: bytes, precision: Precision) -> None:
+    """litert-quantizer leaves what it cannot quantize as float, between conversions that cost more than int8 gains."""
+    model = read_model(tflite)
+    names = {builtin_name(model.operatorCodes[operator.opcodeIndex]) for operator in model.subgraphs[0].operators}
+    if precision.activation_dtype == "int16" and "HARD_SWISH" in names:
+        raise ConversionError(
+            f"{precision.name} has no 16-bit HARD_SWISH, neither in LiteRT nor in its quantizer; take int8, or a "
+            "network with ReLU6"
+        )
 
 
 _CHANNEL_LAST = {"CONV_2D": False, "FULLY_CONNECTED": False, "DEPTHWISE_CONV_2D": True}

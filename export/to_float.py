@@ -61,7 +61,10 @@ def to_tflite(model: keras.Model, spec: ModelSpec, output: str) -> bytes:
         converted = read_model(converter.convert())
     except Exception as error:
         raise ConversionError(f"TFLiteConverter refused {spec.name}: {error}") from error
-    name_tensors(converted, [layer.name for layer in plan_layers(spec)], output)
+    plan = plan_layers(spec)
+    # Other activations are fused into the operator before them.
+    apart = [f"{layer.name}_hard_swish" for layer in plan if layer.activation == "hard_swish"]
+    name_tensors(converted, [*apart, *(layer.name for layer in plan)], output)
     return write_model(converted)
 
 
@@ -82,7 +85,7 @@ def to_onnx(tflite: Path, name: str) -> bytes:
         from tf2onnx.tfonnx import process_tf_graph
 
         logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-        passes = optimizer._get_optimizers()  # noqa: SLF001 - the only way to its table
+        passes = optimizer._get_optimizers() | {"optimize_transpose": _transpose_pass()}  # noqa: SLF001 - the only way
         try:
             graph = process_tf_graph(None, opset=OPSET, tflite_path=str(tflite))
             graph = optimizer.optimize_graph(graph, catch_errors=False, optimizers={k: passes[k] for k in _PASSES})
@@ -93,6 +96,25 @@ def to_onnx(tflite: Path, name: str) -> bytes:
         finally:
             gc.unfreeze()
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _transpose_pass() -> type:
+    """tf2onnx's removal of Transposes, for networks with hard-swish and squeeze-and-excite too.
+
+    Its table lacks HardSwish, which then keeps a Transpose on either side. And after its first round it turns what is
+    left around maps of 1x1 into Reshapes, which no later round can cancel; so that is left out.
+    """
+    from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
+
+    class TransposePass(TransposeOptimizer):  # type: ignore[misc]
+        def _initialize_handlers(self) -> None:
+            super()._initialize_handlers()
+            self._handler_map["HardSwish"] = self._simple_through_handler
+
+        def post_optimize_action(self) -> None:
+            pass
+
+    return TransposePass
 
 
 _ROLES = {"Clip": ("min", "max"), "Squeeze": ("axes",)}

@@ -15,11 +15,15 @@ class LayerCost:
 
     name: str
     kind: str
-    """`conv 3x3`, `conv 1x1`, `depthwise 3x3`, `dense`, `add` or `pool`."""
+    """`conv 3x3`, `conv 1x1`, `depthwise 3x3`, `dense`, or the layer's kind: `add`, `pool`."""
+    shape: tuple[int, ...]
+    """Of the output for one image: `(height, width, channels)`, behind the pooling `(channels,)`."""
     parameters: int
     """Trainable ones: kernels, biases, batch normalization's gamma and beta; not its moving statistics."""
+    weights: int
+    """Of the kernels alone, which is what the MobileNetV1 paper calls parameters."""
     mult_adds: int
-    """Of the convolutions and the classifier for one image; batch normalization folds away and costs nothing."""
+    """Of the kernels for one image; batch normalization folds away and costs nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,26 +31,32 @@ class Cost:
     """What a network, or a kind of layer in it, costs per image."""
 
     parameters: int
+    weights: int
     mult_adds: int
 
 
 def layer_cost(layer: Layer) -> LayerCost:
     """Cost of one layer."""
     kind: str = layer.kind
-    weights = parameters = 0
+    weights = 0
     match layer.kind:
         case "conv":
             weights = layer.kernel**2 * layer.in_channels * layer.channels
-            parameters = weights + 2 * layer.channels
             kind = f"conv {layer.kernel}x{layer.kernel}"
         case "depthwise":
             weights = layer.kernel**2 * layer.channels
-            parameters = weights + 2 * layer.channels
             kind = f"depthwise {layer.kernel}x{layer.kernel}"
         case "dense":
             weights = layer.in_channels * layer.channels
-            parameters = weights + layer.channels
-    return LayerCost(name=layer.name, kind=kind, parameters=parameters, mult_adds=weights * layer.size_px**2)
+    flat = layer.kind in ("pool", "flatten", "dense")
+    return LayerCost(
+        name=layer.name,
+        kind=kind,
+        shape=(layer.channels,) if flat else (layer.size_px, layer.size_px, layer.channels),
+        parameters=weights + {"norm": 2, "bias": 1, "none": 0}[layer.shift] * layer.channels,
+        weights=weights,
+        mult_adds=weights * layer.size_px**2,
+    )
 
 
 def layer_costs(spec: ModelSpec) -> tuple[LayerCost, ...]:
@@ -57,7 +67,11 @@ def layer_costs(spec: ModelSpec) -> tuple[LayerCost, ...]:
 def total(costs: Iterable[LayerCost]) -> Cost:
     """Sum over layers."""
     rows = tuple(costs)
-    return Cost(parameters=sum(r.parameters for r in rows), mult_adds=sum(r.mult_adds for r in rows))
+    return Cost(
+        parameters=sum(row.parameters for row in rows),
+        weights=sum(row.weights for row in rows),
+        mult_adds=sum(row.mult_adds for row in rows),
+    )
 
 
 def model_cost(spec: ModelSpec) -> Cost:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+
+def make_divisible(channels: float, divisor: int = 8) -> int:
+    """Channels rounded to a multiple of `divisor`, never more than 10 % below the wish.
+
+    The rounding of the MobileNetV2 authors' release, without which its published weights do not fit.
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,5 +107,9 @@ class ModelSpec:
     preprocessing: Preprocessing
     dropout: float
     """Rate before the classifier while training."""
+    head: tuple[Stage, ...] = ()
+    """What stands between the pooling and the classifier: `dense` stages."""
+    pooling: Literal["average", "flatten"] = "average"
+    """How the last feature map becomes a vector."""
     num_classes: int = 1000
     published: Published | None = None

@@ -4,12 +4,26 @@ import pytest
 
 from models.blocks import BLOCKS
 from models.errors import UnknownNameError
-from models.spec import ModelSpec
-from models.zoo import MODELS, lookup, make_divisible
+from models.spec import ModelSpec, make_divisible
+from models.zoo import MODELS, lookup
 
 PROMISED = {
     "mobilenet_v1": ((0.25, 0.5, 0.75, 1.0), (128, 160, 192, 224)),
     "mobilenet_v2": ((0.35, 0.5, 0.75, 1.0, 1.3, 1.4), (96, 128, 160, 192, 224)),
+    "mobilenet_v3_large": ((0.75, 1.0), (224,)),
+    "mobilenet_v3_small": ((0.75, 1.0), (224,)),
+    "mobilenet_v3_large_minimalistic": ((1.0,), (224,)),
+    "mobilenet_v3_small_minimalistic": ((1.0,), (224,)),
+}
+# Networks that exist once, at the resolution their source gives them.
+SINGLE = {
+    "conv_mobilenet": 224,
+    "mobilenet_v1_shallow": 224,
+    "mobilenet_v4_conv_small": 224,
+    "mobilenet_v4_conv_medium": 256,
+    "mobilenet_v4_conv_large": 384,
+    "vgg_small": 32,
+    "vgg_small_separable": 32,
 }
 
 # Channels at the end of each stage as the authors' releases have them (tensorflow/models research/slim/nets,
@@ -21,6 +35,9 @@ CHANNELS = {
     "mobilenet_v2_1.0": (32, 16, 24, 32, 64, 96, 160, 320, 1280),
     "mobilenet_v2_1.3": (40, 24, 32, 40, 80, 128, 208, 416, 1664),
     "mobilenet_v2_1.4": (48, 24, 32, 48, 88, 136, 224, 448, 1792),
+    # Tables 1 and 2, arXiv:1905.02244.
+    "mobilenet_v3_large_1.0": (16, 16, 24, 24, 40, 40, 40, 80, 80, 80, 80, 112, 112, 160, 160, 160, 960),
+    "mobilenet_v3_small_1.0": (16, 16, 24, 24, 40, 40, 40, 48, 48, 96, 96, 96, 576),
 }
 
 
@@ -31,17 +48,29 @@ def test_a_family_has_every_promised_width_at_every_promised_resolution(family: 
     assert rows == {(width, size) for width in widths for size in sizes}
 
 
-@pytest.mark.parametrize(("name", "spec"), MODELS.items(), ids=MODELS)
-def test_a_name_is_family_width_and_the_resolution_unless_it_is_224(name: str, spec: ModelSpec) -> None:
+def test_these_are_all_networks() -> None:
+    assert {spec.family for spec in MODELS.values()} == {*PROMISED, *SINGLE}
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_network_that_exists_once_is_called_as_its_family(name: str) -> None:
+    (spec,) = (spec for spec in MODELS.values() if spec.family == name)
+    assert (spec.name, spec.width, spec.resolution_px) == (name, 1.0, SINGLE[name])
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in SINGLE])
+def test_a_name_is_family_width_and_the_resolution_unless_it_is_224(name: str) -> None:
+    spec = MODELS[name]
     suffix = "" if spec.resolution_px == 224 else f"_{spec.resolution_px}"
     assert name == spec.name == f"{spec.family}_{spec.width}{suffix}"
 
 
 @pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
-def test_a_row_names_known_blocks_and_shrinks_the_picture_by_32(spec: ModelSpec) -> None:
-    assert {stage.block for stage in spec.stages} <= set(BLOCKS)
-    strides = [stage.stride for stage in spec.stages]
-    assert strides.count(2) == 5
+def test_a_row_names_known_blocks_and_shrinks_the_picture_by_32_or_8(spec: ModelSpec) -> None:
+    stages = (*spec.stages, *spec.head)
+    assert {stage.block for stage in stages} <= set(BLOCKS)
+    strides = [stage.stride for stage in stages]
+    assert strides.count(2) == (3 if spec.family.startswith("vgg") else 5)
     assert set(strides) == {1, 2}
     assert spec.resolution_px % 32 == 0
 
@@ -54,20 +83,29 @@ def test_the_stages_have_the_channels_of_the_authors_release(name: str) -> None:
 @pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
 def test_a_published_figure_has_its_source_and_its_unit(spec: ModelSpec) -> None:
     if spec.published is None:
-        assert spec.family == "mobilenet_v2"
-        assert spec.width > 1
-        assert spec.resolution_px != 224, "V2 above width 1 was only released at 224"
+        above_1 = spec.family == "mobilenet_v2" and spec.width > 1 and spec.resolution_px != 224
+        assert above_1 or spec.family.startswith("vgg"), "V2 above width 1 was only released at 224"
         return
     assert spec.published.source
     assert spec.published.top1 is not None
-    assert 0.4 < spec.published.top1 < 0.76
+    assert 0.4 < spec.published.top1 < 0.83
     assert (spec.published.mult_adds is None) == (spec.published.parameters is None)
-    assert (spec.published.mult_adds is not None) == ("arXiv:" in spec.published.source)
+    minimalistic = spec.family.endswith("minimalistic")
+    assert (spec.published.mult_adds is not None) == ("arXiv:" in spec.published.source or minimalistic)
 
 
 # ImageNet top-1 of Table 7, arXiv:1704.04861 (V1-1.0 at its resolutions), and of V2's release README.
 @pytest.mark.parametrize(
-    ("name", "top1"), [("mobilenet_v1_1.0", 0.709), ("mobilenet_v1_0.25_128", 0.415), ("mobilenet_v2_1.4", 0.75)]
+    ("name", "top1"),
+    [
+        ("mobilenet_v1_1.0", 0.709),
+        ("mobilenet_v1_0.25_128", 0.415),
+        ("mobilenet_v2_1.4", 0.75),
+        ("conv_mobilenet", 0.717),
+        ("mobilenet_v1_shallow", 0.653),
+        ("mobilenet_v3_large_1.0", 0.752),
+        ("mobilenet_v4_conv_small", 0.738),
+    ],
 )
 def test_published_accuracies_are_ratios_on_the_right_row(name: str, top1: float) -> None:
     published = MODELS[name].published
@@ -116,3 +154,11 @@ def test_an_unknown_width_is_answered_with_what_the_family_offers() -> None:
         lookup("mobilenet_v2_1.2_224")
     widths, sizes = (", ".join(map(str, values)) for values in PROMISED["mobilenet_v2"])
     assert f"mobilenet_v2 has widths {widths} and resolutions {sizes}" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "mobilenet_v3_small_0.5", "mobilenet_v3_small_1.0_128"])
+def test_a_family_is_recognised_by_its_whole_name(name: str) -> None:
+    with pytest.raises(UnknownNameError, match=r"mobilenet_v3_small has widths 0\.75, 1\.0 and resolutions 224;"):
+        lookup(name)
+    with pytest.raises(UnknownNameError, match=r"mobilenet_v3_small_minimalistic has widths 1\.0 and"):
+        lookup("mobilenet_v3_small_minimalistic_0.75")
