@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 
 from models.data.dataset import Dataset
 from models.data.digits import load_digits
+from models.data.folder import folder_dataset, folder_slug, read_folder
+from models.data.shapes import load_shapes, parse_shapes, prepare_shapes
 from models.errors import UnknownNameError, UsageError
-from models.worker import Progress, Report
+from models.worker import Report
 
 
-def silent(_: Progress) -> None:
+def silent(_: object) -> None:
     """Takes progress and shows none."""
 
 
@@ -23,18 +27,54 @@ class DatasetChoice:
 
     slug: str
     """Its name in file names and records: letters, digits, `-` and `_`."""
-    load: Callable[[Report], Dataset]
-    """Raises `DataError`, and `OutputError` where it keeps files."""
+    load: Callable[[], Dataset]
+    """Opens it once it is prepared. Raises `DataError`."""
+    prepare: Callable[[Report], None] = silent
+    """Renders, reads or downloads what takes long, unless it is there. Raises `DataError`, `OutputError`."""
 
 
 def _choose_digits(options: str) -> DatasetChoice:
     if options:
         raise UsageError(f"data set digits has no options, got {options!r}; write digits")
-    return DatasetChoice(slug="digits", load=lambda _: load_digits())
+    return DatasetChoice(slug="digits", load=load_digits)
 
 
-DATASETS: Mapping[str, Callable[[str], DatasetChoice]] = MappingProxyType({"digits": _choose_digits})
+def _choose_shapes(text: str) -> DatasetChoice:
+    options = parse_shapes(text)
+    return DatasetChoice(
+        slug=options.slug, load=partial(load_shapes, options), prepare=partial(prepare_shapes, options)
+    )
+
+
+def _choose_folder(path: Path, *, allow_broken: bool) -> DatasetChoice:
+    def prepare(report: Report) -> None:
+        folder_dataset(read_folder(path, report), allow_broken=allow_broken)
+
+    def load() -> Dataset:
+        return folder_dataset(read_folder(path, silent), allow_broken=allow_broken)
+
+    return DatasetChoice(slug=folder_slug(path), load=load, prepare=prepare)
+
+
+DATASETS: Mapping[str, Callable[[str], DatasetChoice]] = MappingProxyType(
+    {"digits": _choose_digits, "shapes": _choose_shapes}
+)
 """By name; each takes what follows the colon."""
+
+ALLOW_BROKEN = "allow-broken:"
+"""Before the path of a folder: what is no usable picture in it is left out, however much it is."""
+
+
+def folder_path(text: str) -> tuple[Path, bool] | None:
+    """Path of the folder that a text names, and whether broken files are allowed in it; None if it names none.
+
+    `digits` is the data set and `./digits` a folder.
+    """
+    path = text.removeprefix(ALLOW_BROKEN)
+    allowed = path != text
+    if not allowed and path.partition(":")[0] in DATASETS:
+        return None
+    return (Path(path), allowed) if os.sep in path or allowed or Path(path).is_dir() else None
 
 
 def find_dataset(text: str) -> DatasetChoice:
@@ -44,9 +84,12 @@ def find_dataset(text: str) -> DatasetChoice:
         UnknownNameError: there is none of that name.
         UsageError: it has other options.
     """
+    folder = folder_path(text)
+    if folder:
+        return _choose_folder(folder[0], allow_broken=folder[1])
     name, _, options = text.partition(":")
     if name not in DATASETS:
-        raise UnknownNameError("data set", text, DATASETS)
+        raise UnknownNameError("data set", text, DATASETS, see="a folder of pictures is named by its path")
     return DATASETS[name](options)
 
 
@@ -69,7 +112,9 @@ def load_dataset(text: str, report: Report = silent) -> Dataset:
         DataError: its pictures cannot be used.
         OutputError: its files cannot be kept.
     """
-    return find_dataset(text).load(report)
+    choice = find_dataset(text)
+    choice.prepare(report)
+    return choice.load()
 
 
 def dataset_loader(text: str) -> Callable[[], Dataset]:
@@ -79,4 +124,5 @@ def dataset_loader(text: str) -> Callable[[], Dataset]:
         UnknownNameError: there is none of that name.
         UsageError: it has other options.
     """
-    return partial(find_dataset(text).load, silent)
+    find_dataset(text)
+    return partial(load_dataset, text)

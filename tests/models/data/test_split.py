@@ -63,3 +63,11 @@ def test_a_group_of_two_classes_goes_with_most_of_its_pictures() -> None:
         {(0, 0, 0, 1), (2,)},
         {(0, 0, 0, 2), (1,)},
     )
+
+
+def test_small_classes_share_what_each_alone_could_not_give() -> None:
+    classes = np.repeat(np.arange(1000), 4)
+    parts = grouped_split(classes, np.arange(4000), validation=0.1, test=0.2, seed=0)
+    assert [len(part) for part in parts.values()] == [2800, 400, 800]
+    # No class loses more than half of its pictures.
+    assert np.bincount(classes[parts["train"]]).min() >= 2
