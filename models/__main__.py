@@ -1,4 +1,4 @@
-"""`python -m models`: list the networks, train one."""
+"""`python -m models`: list the networks, take one apart, train one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import argparse
 import json
 from pathlib import Path
 
+from models.catalogue import (
+    describe_kinds,
+    describe_model,
+    describe_row,
+    format_millions,
+    format_page,
+    format_top1,
+)
 from models.cli import Parser, inert, progress_display, result_console, run, seed
-from models.cost import model_cost
-from models.spec import ModelSpec
+from models.cost import layer_costs, model_cost
 from models.zoo import MODELS, lookup
 
 
@@ -19,6 +26,13 @@ def parse_arguments() -> argparse.Namespace:
 
     listing = commands.add_parser("list", help="all networks with parameters, mult-adds and published accuracy")
     listing.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+    info = commands.add_parser("info", help="one network: what it costs, by kind of layer")
+    info.add_argument("model", metavar="NAME", help="a name from `python -m models list`")
+    info.add_argument("--layers", action="store_true", help="also every layer")
+    info.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+    commands.add_parser("table", help="all networks as Markdown: docs/models.md")
 
     train = commands.add_parser("train", help="train a network and keep its best checkpoint under the build folder")
     train.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
@@ -34,45 +48,72 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def row(spec: ModelSpec) -> dict[str, object]:
-    """What the listing says of one network, for 1000 classes."""
-    cost = model_cost(spec)
-    published = spec.published
-    return {
-        "name": spec.name,
-        "family": spec.family,
-        "width": spec.width,
-        "resolution_px": spec.resolution_px,
-        "parameters": cost.parameters,
-        "mult_adds": cost.mult_adds,
-        "published_top1": published.top1 if published else None,
-        "published_mult_adds": published.mult_adds if published else None,
-        "published_parameters": published.parameters if published else None,
-        "source": published.source if published else None,
-    }
-
-
 def list_models(arguments: argparse.Namespace) -> int:
     """Prints the zoo."""
-    rows = [row(spec) for spec in MODELS.values()]
+    rows = [describe_row(spec) for spec in MODELS.values()]
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return 0
     from rich.table import Table
 
-    table = Table(title="Networks (1000 classes; top-1 on ImageNet as published)", title_justify="left")
+    table = Table(title="Networks (1000 classes, VGG 10; top-1 on ImageNet as published)", title_justify="left")
     for heading in ("name", "parameters", "mult-adds", "top-1"):
-        table.add_column(heading, justify="left" if heading == "name" else "right")
-    for spec in MODELS.values():
-        cost = model_cost(spec)
-        top1 = spec.published.top1 if spec.published else None
+        table.add_column(heading, justify="left" if heading == "name" else "right", no_wrap=True)
+    for row in rows:
         table.add_row(
-            spec.name,
-            f"{cost.parameters / 1e6:.2f} M",
-            f"{cost.mult_adds / 1e6:.0f} M",
-            "-" if top1 is None else f"{top1:.1%}",
+            row["name"],
+            format_millions(row["parameters"], 2),
+            format_millions(row["mult_adds"], 0),
+            format_top1(row["published_top1"]),
         )
     result_console().print(table)
+    return 0
+
+
+def show_model(arguments: argparse.Namespace) -> int:
+    """Prints what one network costs, and where."""
+    spec = lookup(arguments.model)
+    if arguments.json:
+        print(json.dumps(describe_model(spec, layers=arguments.layers), indent=2))
+        return 0
+    from rich.table import Table
+
+    def table(*headings: str) -> Table:
+        made = Table(box=None, padding=(0, 2, 0, 0))
+        for number, heading in enumerate(headings):
+            made.add_column(heading, justify="right" if number else "left", no_wrap=True)
+        return made
+
+    console, cost, published = result_console(), model_cost(spec), spec.published
+    console.print(
+        f"[bold]{spec.name}[/]: {spec.resolution_px} px, {spec.num_classes} classes, "
+        f"{format_millions(cost.parameters, 2)} parameters, {format_millions(cost.mult_adds, 1)} mult-adds",
+        highlight=False,
+    )
+    if published:
+        console.print(f"published: top-1 {format_top1(published.top1)} ({published.source})", highlight=False)
+    if arguments.layers:
+        layers = table("layer", "kind", "output", "parameters", "mult-adds", "share")
+        for layer in layer_costs(spec):
+            share = layer.mult_adds / cost.mult_adds
+            shape = " x ".join(map(str, layer.shape))
+            layers.add_row(
+                layer.name, layer.kind, shape, f"{layer.parameters:,}", f"{layer.mult_adds:,}", f"{share:.2%}"
+            )
+        console.print(layers)
+    kinds = table("kind", "layers", "mult-adds", "share", "kernels", "share")
+    for kind, part in describe_kinds(spec).items():
+        kinds.add_row(
+            kind, str(part["layers"]), f"{part['mult_adds']:,}", f"{part['mult_adds_share']:.2%}",
+            f"{part['weights']:,}", f"{part['weights_share']:.2%}",
+        )  # fmt: skip
+    console.print(kinds)
+    return 0
+
+
+def print_page(_: argparse.Namespace) -> int:
+    """Prints `docs/models.md`."""
+    print(format_page(), end="")
     return 0
 
 
@@ -104,7 +145,8 @@ def train_model(arguments: argparse.Namespace) -> int:
 def main() -> int:
     """Runs the command asked for."""
     arguments = parse_arguments()
-    return {"list": list_models, "train": train_model}[arguments.command](arguments)
+    commands = {"list": list_models, "info": show_model, "table": print_page, "train": train_model}
+    return commands[arguments.command](arguments)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ SMALL: tuple[Row, ...] = (
 SIZES = {"large": (LARGE, 1280), "small": (SMALL, 1024)}
 """The blocks, and the channels of the layer before the classifier."""
 
-# Table 3 for width 1; its text for the others, and the release where the paper says nothing.
+# Table 3; the minimalistic networks stand in the release alone.
 PRINTED = {
     "large": {(1.0, 224): (219, 5.4), (0.75, 224): (155, 4.0)},
     "small": {(1.0, 224): (56, 2.5), (0.75, 224): (44, 2.0)},
