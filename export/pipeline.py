@@ -184,8 +184,14 @@ def _make_files(
     return failures
 
 
-def _limits(precision: Precision, weights: TrainedModel) -> Limits:
-    if weights.source != RANDOM:
+def limits_of(precision: Precision, source: str) -> Limits:
+    """What a file must achieve, by where its weights come from.
+
+    Args:
+        precision: Of the file.
+        source: Of the weights: `random` or another.
+    """
+    if source != RANDOM:
         return precision.limits
     limits = precision.limits
     # No training has separated the classes, so any rounding decides between them, and roundings add up.
@@ -208,7 +214,7 @@ def _verify_files(
     made: tuple[Precision, ...], spec: ModelSpec, weights: TrainedModel, work: WorkFiles, report: Report
 ) -> list[Verification | ToolchainError]:
     """One process per file, so that a runtime that crashes condemns that file only."""
-    tasks = [Task(verify_stage, (p, _limits(p, weights), spec.preprocessing, work)) for p in made]
+    tasks = [Task(verify_stage, (p, limits_of(p, weights.source), spec.preprocessing, work)) for p in made]
     return run_in_workers(tasks, at_once=max(1, min(os.cpu_count() or 1, 4)), report=report)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from litert_quantizer import qtyping, quantizer, recipe, recipe_manager
 from litert_quantizer.algorithm_manager import AlgorithmName
+from litert_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
+from numpy.typing import NDArray
 
 from export.calibrate import Ranges, as_statistics
 from export.precision import Precision
@@ -79,13 +83,37 @@ def quantize_tflite(tflite: bytes, precision: Precision, ranges: Ranges | None) 
         if precision.calibrated and ranges is not None:
             statistics = as_statistics(ranges, tflite)
             source = _with_storable_biases(tflite, precision, ranges)
-        result = quantizer.Quantizer(source, RECIPES[precision.name]()).quantize(
-            statistics, enable_progress_bar=False, enable_progress_report=False
-        )
+        with large_kernels():
+            result = quantizer.Quantizer(source, RECIPES[precision.name]()).quantize(
+                statistics, enable_progress_bar=False, enable_progress_report=False
+            )
     except Exception as error:
         raise ConversionError(f"litert-quantizer refused {precision.name}: {error}") from error
     content = write_model(read_model(bytes(result.quantized_model)))
     return with_uint8_edges(content) if precision.input_dtype == "uint8" else content
+
+
+@contextmanager
+def large_kernels() -> Iterator[None]:
+    """Lets litert-quantizer 0.11 round kernels above 32 MiB, where it spreads scales of rank 4 over a matrix and fails.
+
+    As a matrix from the start, one row per output channel, a kernel has the same numbers and scales of the same rank.
+    """
+    original = uniform_quantize_tensor.uniform_quantize
+
+    def by_rows(kernel: NDArray[Any], parameters: Any, *more: Any, **options: Any) -> NDArray[Any]:
+        if kernel.ndim != 4 or kernel.nbytes <= 32 << 20 or parameters.quantized_dimension:
+            return np.asarray(original(kernel, parameters, *more, **options))
+        flat = replace(
+            parameters, scale=parameters.scale.reshape(-1, 1), zero_point=parameters.zero_point.reshape(-1, 1)
+        )
+        return np.asarray(original(kernel.reshape(len(kernel), -1), flat, *more, **options)).reshape(kernel.shape)
+
+    uniform_quantize_tensor.uniform_quantize = by_rows
+    try:
+        yield
+    finally:
+        uniform_quantize_tensor.uniform_quantize = original
 
 
 def _refuse_float_islands(tflite: bytes, precision: Precision) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -125,7 +126,7 @@ def _stated(count: float | None) -> str:
     return "-" if count is None else f"{count / 1e6:g} M"
 
 
-def _markdown(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     # Names and sources are text, all between them numbers.
     marks = ["---" if head in ("name", "kind", "source") else "---:" for head in heads]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, marks, *rows))
