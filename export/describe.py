@@ -45,7 +45,7 @@ def tool_versions() -> dict[str, str]:
 
 def describe_model(spec: ModelSpec, output: str) -> dict[str, Any]:
     """The network, with the class count it was exported with."""
-    cost = model_cost(spec)
+    cost = spec.own or model_cost(spec)
     return {
         "name": spec.name,
         "family": spec.family,

@@ -21,6 +21,7 @@ from models.blocks import plan_layers
 from models.build import fold_batch_norm
 from models.errors import ConversionError
 from models.load import check_function, into_network, read_checkpoint
+from models.own import all_layers
 from models.spec import ModelSpec
 from models.train import predict_logits
 from models.worker import Progress, Report
@@ -46,12 +47,16 @@ def to_tflite(model: keras.Model, spec: ModelSpec, output: str) -> bytes:
     Raises:
         ConversionError: the converter refused.
     """
-    shape = (1, spec.resolution_px, spec.resolution_px, 3)
+    shape, gives = (1, spec.resolution_px, spec.resolution_px, 3), spec.own.gives if spec.own else "logits"
+    if (gives, output) == ("probabilities", "logits"):
+        raise ConversionError(
+            f"{spec.name} ends with a softmax, so that it gives no logits; leave --output out, or save it without"
+        )
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])  # type: ignore[untyped-decorator]
     def serve(image: tf.Tensor) -> tf.Tensor:
-        logits = model(image, training=False)
-        return tf.nn.softmax(logits) if output == "probabilities" else logits
+        result = model(image, training=False)
+        return tf.nn.softmax(result) if output != gives else result
 
     # Frozen first: otherwise the weights become variables that only some runtimes initialise.
     frozen = convert_variables_to_constants_v2(serve.get_concrete_function())
@@ -61,11 +66,20 @@ def to_tflite(model: keras.Model, spec: ModelSpec, output: str) -> bytes:
         converted = read_model(converter.convert())
     except Exception as error:
         raise ConversionError(f"TFLiteConverter refused {spec.name}: {error}") from error
+    name_tensors(converted, _layer_names(model, spec), output)
+    return write_model(converted)
+
+
+def _layer_names(model: keras.Model, spec: ModelSpec) -> list[str]:
+    """Names an operator may have; where several layers were fused into it, the first of these that is among them."""
+    if spec.own:
+        layers = list(all_layers(model))
+        # What has a kernel gives its name to what is fused into it.
+        return [layer.name for layer in sorted(layers, key=lambda layer: not hasattr(layer, "kernel"))]
     plan = plan_layers(spec)
     # Other activations are fused into the operator before them.
     apart = [f"{layer.name}_hard_swish" for layer in plan if layer.activation == "hard_swish"]
-    name_tensors(converted, [*apart, *(layer.name for layer in plan)], output)
-    return write_model(converted)
+    return [*apart, *(layer.name for layer in plan)]
 
 
 def to_onnx(tflite: Path, name: str) -> bytes:
@@ -162,9 +176,11 @@ def convert_float(report: Report, spec: ModelSpec, checkpoint: Path, output: str
     steps = 3 if onnx else 2
     report(Progress(stage=FLOAT_STAGE, done=0, total=steps, detail="checkpoint"))
     given = read_checkpoint(checkpoint)
-    model = into_network(checkpoint, given, spec)
+    model = given if spec.own else into_network(checkpoint, given, spec)
     report(Progress(stage=FLOAT_STAGE, done=1, total=steps, detail="TFLite"))
-    work.float_tflite.write_bytes(to_tflite(fold_batch_norm(model, spec), spec, output))
+    deployed = model if spec.own else fold_batch_norm(model, spec)
+    work.float_tflite.write_bytes(to_tflite(deployed, spec, output))
+    del deployed
     _give_back_memory()
     if onnx:
         report(Progress(stage=FLOAT_STAGE, done=2, total=steps, detail="ONNX"))
@@ -172,10 +188,13 @@ def convert_float(report: Report, spec: ModelSpec, checkpoint: Path, output: str
         _give_back_memory()
     report(Progress(stage=FLOAT_STAGE, done=steps, total=steps))
     # Not before the converters, whose peak of memory it would raise.
-    check_function(checkpoint, spec, given, model)
+    if not spec.own:
+        check_function(checkpoint, spec, given, model)
     pixels = np.load(work.test_pixels, mmap_mode="r")
     logits = predict_logits(model, pixels, spec.preprocessing, report, REFERENCE_STAGE)
-    save_array(work.reference, tf.nn.softmax(logits.astype(np.float64)).numpy().astype(np.float32))
+    gives_logits = not spec.own or spec.own.gives == "logits"
+    reference = tf.nn.softmax(logits.astype(np.float64)).numpy() if gives_logits else logits
+    save_array(work.reference, reference.astype(np.float32))
 
 
 def _give_back_memory() -> None:

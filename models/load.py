@@ -49,6 +49,17 @@ def into_network(path: Path, given: keras.Model, spec: ModelSpec) -> keras.Model
     """
     model = build(spec)
     _check_shapes(path, spec, given, model)
+    check_finite(path, given)
+    model.set_weights(given.get_weights())
+    return model
+
+
+def check_finite(path: Path, given: keras.Model) -> None:
+    """Refuses a network with NaNs.
+
+    Raises:
+        WeightsError: it has some.
+    """
     weights = given.get_weights()
     broken = [w.path for w, values in zip(given.weights, weights, strict=True) if not np.isfinite(values).all()]
     if broken:
@@ -56,8 +67,6 @@ def into_network(path: Path, given: keras.Model, spec: ModelSpec) -> keras.Model
             f"checkpoint {path} has NaN or infinite values in {len(broken)} of {len(weights)} arrays, first in "
             f"{broken[0]}; its training diverged, use an earlier checkpoint"
         )
-    model.set_weights(weights)
-    return model
 
 
 def _check_shapes(path: Path, spec: ModelSpec, loaded: keras.Model, model: keras.Model) -> None:

@@ -76,6 +76,9 @@ class Preprocessing:
         return cls(**{**known, "mean": tuple(known["mean"]), "std": tuple(known["std"])})
 
 
+FITS = ("stretch", "crop", "pad")
+"""How a picture becomes square."""
+
 MINUS_ONE_TO_ONE = Preprocessing(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 """Bytes mapped to [-1, 1]: the input range of the MobileNetV1 and V2 releases (slim's `inception_preprocessing`)."""
 
@@ -91,6 +94,24 @@ class Published:
     """As printed, e.g. 569e6."""
     top1: float | None = None
     """ImageNet top-1 accuracy, 0..1."""
+
+
+OWN = "own"
+"""Family of a user's own network, and source of its weights, which came with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnNetwork:
+    """What is known of a user's own network, which is its file and no table of stages."""
+
+    path: str
+    """Of the `.keras` file."""
+    parameters: int
+    """Trainable ones."""
+    mult_adds: int | None
+    """Of its kernels for one picture; None where a layer's cannot be counted."""
+    gives: Literal["probabilities", "logits"]
+    """What its last layer computes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,3 +134,5 @@ class ModelSpec:
     """How the last feature map becomes a vector."""
     num_classes: int = 1000
     published: Published | None = None
+    own: OwnNetwork | None = None
+    """Set for a network that is no row of the zoo; it has no stages, family and width then."""

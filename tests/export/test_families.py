@@ -76,7 +76,7 @@ def lively(spec: ModelSpec) -> keras.Model:
     model(inputs, training=True)
     logits = model.predict_on_batch(inputs)
     kernel, _ = model.get_layer("classifier").get_weights()
-    gain = 4 / np.abs(logits - logits.mean(axis=0)).max()
+    gain = 2 / np.abs(logits - logits.mean(axis=0)).max()
     model.get_layer("classifier").set_weights([kernel * gain, -logits.mean(axis=0) * gain])
     return model
 
