@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import numpy as np
 
 from export.artifact import Verification
 from export.precision import Limits, Precision
-from export.work import WorkFiles, save_array
-from models.data import dataset_loader, preprocess, stratified_sample
+from export.work import WorkFiles, save_array, save_batches
+from models.data import Pixels, batches, lazy_pixels, load_dataset, stratified_sample
 from models.errors import ConversionError
 from models.spec import ModelSpec, Preprocessing
 from models.worker import STARTING, Progress, Report
+
+PREPARE_STAGE = "prepare images"
+PREPARE_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +31,13 @@ class Prepared:
     """The same for any order of the pictures."""
 
 
-def check_stage(report: Report, dataset: str, images: int, seed: int) -> None:  # noqa: ARG001 - the form of all stages
+def check_stage(report: Report, dataset: str, images: int, seed: int) -> None:
     """Finds out whether the representative data set asked for can be had.
 
     Raises:
         DataError: the data set cannot give that many calibration images.
     """
-    data = dataset_loader(dataset)()
+    data = load_dataset(dataset, report)
     stratified_sample(data.classes, data.splits["train"], images, seed)
 
 
@@ -45,19 +49,24 @@ def prepare_stage(report: Report, dataset: str, spec: ModelSpec, images: int, se
     """
     from export.calibrate import sample_digest
 
-    report(Progress(stage="prepare images", done=0, total=1))
-    data = dataset_loader(dataset)()
+    data = load_dataset(dataset, report)
     chosen = stratified_sample(data.classes, data.splits["train"], images, seed)
     test = data.splits["test"]
-
-    def raw(indices: np.ndarray) -> np.ndarray:
-        return preprocess(tuple(data.images[i] for i in indices), spec.preprocessing, spec.resolution_px)
-
-    calibration = raw(chosen)
+    report(Progress(stage=PREPARE_STAGE, done=0, total=len(test)))
+    calibration = lazy_pixels(data, chosen, spec.preprocessing, spec.resolution_px)[:]
     save_array(work.calibration_pixels, calibration)
-    save_array(work.test_pixels, raw(test))
+    pixels = lazy_pixels(data, test, spec.preprocessing, spec.resolution_px)
+
+    def counted() -> Iterator[Pixels]:
+        done = 0
+        for batch in batches(pixels, np.arange(len(test)), PREPARE_BATCH):
+            yield batch
+            done += len(batch)
+            detail = f"{len(test)} test, {len(chosen)} calibration" if done == len(test) else ""
+            report(Progress(stage=PREPARE_STAGE, done=done, total=len(test), detail=detail))
+
+    save_batches(work.test_pixels, (len(test), spec.resolution_px, spec.resolution_px, 3), counted())
     save_array(work.test_classes, data.classes[test])
-    report(Progress(stage="prepare images", done=1, total=1, detail=f"{len(test)} test, {len(chosen)} calibration"))
     return Prepared(
         dataset=data.name,
         labels=data.labels,

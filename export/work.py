@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,3 +65,15 @@ def save_array(path: Path, values: NDArray[Any]) -> None:
     buffer = io.BytesIO()
     np.save(buffer, values)
     path.write_bytes(buffer.getbuffer())
+
+
+def save_batches(path: Path, shape: tuple[int, ...], parts: Iterable[NDArray[np.uint8]]) -> None:
+    """Writes a `.npy` file of bytes part by part, for an array that need not fit into memory.
+
+    Raises:
+        OSError: with the system's reason, such as a full disk.
+    """
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for part in parts:
+            file.write(part.tobytes())

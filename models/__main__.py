@@ -1,9 +1,11 @@
-"""`python -m models`: list the networks, take one apart, train one."""
+"""`python -m models`: list the networks, take one apart, train one; look at data sets."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from models.catalogue import (
@@ -16,6 +18,7 @@ from models.catalogue import (
 )
 from models.cli import Parser, inert, progress_display, result_console, run, seed
 from models.cost import layer_costs, model_cost
+from models.spec import FITS
 from models.zoo import MODELS, lookup
 
 
@@ -37,14 +40,28 @@ def parse_arguments() -> argparse.Namespace:
     train = commands.add_parser("train", help="train a network and keep its best checkpoint under the build folder")
     train.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
     train.add_argument(
-        "--dataset", default="digits", metavar="NAME", help="data set to train on (default: %(default)s)"
+        "--dataset",
+        default="digits",
+        metavar="NAME|DIR",
+        help="digits, shapes, cifar10, or a folder of pictures (default: %(default)s)",
     )
+    train.add_argument("--allow-broken", action="store_true", help="leave out any number of broken files of the folder")
+    train.add_argument("--fit", choices=FITS, help="how pictures become square (default: as the network's authors do)")
     train.add_argument(
         "--seed", type=seed, default=0, help="of initial weights and picture order (default: %(default)s)"
     )
     train.add_argument("--epochs", type=int, help="epochs at the network's own picture size (default: by the recipe)")
     train.add_argument("--build-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
     train.add_argument("--json", action="store_true", help="print trained.json instead of a summary")
+
+    data = commands.add_parser("data", help="what is in a data set: classes, splits, broken files, a contact sheet")
+    data.add_argument("dataset", metavar="NAME|DIR", help="digits, shapes, cifar10, or a folder of pictures")
+    data.add_argument("--allow-broken", action="store_true", help="any number of files of the folder may be broken")
+    data.add_argument(
+        "--sheet", type=Path, metavar="FILE", help="where the picture goes (default: BUILD/data/NAME.png)"
+    )
+    data.add_argument("--build-dir", type=Path, default=Path("build"), metavar="BUILD", help="default: %(default)s")
+    data.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args()
 
 
@@ -120,16 +137,18 @@ def print_page(_: argparse.Namespace) -> int:
 def train_model(arguments: argparse.Namespace) -> int:
     """Trains one network."""
     from models.checkpoint import run_folder
-    from models.data import dataset_loader
+    from models.data import allowing_broken, dataset_slug
     from models.schedule import default_settings
     from models.weights import train_now
 
     spec = lookup(arguments.model)
-    dataset_loader(arguments.dataset)
+    if arguments.fit:
+        spec = replace(spec, preprocessing=replace(spec.preprocessing, fit=arguments.fit))
+    dataset = allowing_broken(arguments.dataset, arguments.allow_broken)
+    folder = run_folder(arguments.build_dir, spec.name, dataset_slug(dataset))
     settings = default_settings(spec, seed=arguments.seed, epochs=arguments.epochs)
-    folder = run_folder(arguments.build_dir, spec.name, arguments.dataset)
     with progress_display() as report:
-        trained = train_now(spec, arguments.dataset, settings, folder, report)
+        trained = train_now(spec, dataset, settings, folder, report)
     if arguments.json:
         print(json.dumps(trained.record, indent=2))
         return 0
@@ -138,14 +157,32 @@ def train_model(arguments: argparse.Namespace) -> int:
     console.print(
         f"[bold]{inert(trained.path)}[/]: top-1 {top1:.2%} on {images} test images", highlight=False, soft_wrap=True
     )
-    console.print(f"next: make export MODEL={spec.name}", highlight=False, soft_wrap=True)
+    own = "" if dataset == "digits" else f" DATASET={inert(shlex.quote(dataset))}"
+    console.print(f"next: make export MODEL={spec.name}{own}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def show_data(arguments: argparse.Namespace) -> int:
+    """Prints what is in a data set, and draws a contact sheet."""
+    from models.data import allowing_broken
+    from models.data.overview import format_overview, show_dataset
+
+    dataset = allowing_broken(arguments.dataset, arguments.allow_broken)
+    with progress_display() as report:
+        overview = show_dataset(dataset, report, arguments.build_dir, arguments.sheet)
+    if arguments.json:
+        print(json.dumps(overview.to_json(), indent=2))
+    else:
+        result_console().print(*format_overview(overview), sep="\n", highlight=False, soft_wrap=True)
+    if overview.failure:
+        raise overview.failure
     return 0
 
 
 def main() -> int:
     """Runs the command asked for."""
     arguments = parse_arguments()
-    commands = {"list": list_models, "info": show_model, "table": print_page, "train": train_model}
+    commands = {"list": list_models, "info": show_model, "table": print_page, "train": train_model, "data": show_data}
     return commands[arguments.command](arguments)
 
 

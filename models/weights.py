@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.checkpoint import KERAS_FILE, TrainedModel, check_keras_file, load_trained, run_folder, save_trained
-from models.data import DATASETS
+from models.data import DATASETS, dataset_slug, find_dataset
 from models.errors import WeightsError
 from models.files import sha256_file, work_folder
 from models.schedule import TrainSettings, default_settings
@@ -31,7 +31,7 @@ def obtain_weights(
 
     Args:
         spec: The network.
-        dataset: Name of the data set.
+        dataset: What the data set is called on the command line.
         choice: `auto` (this machine's training run on the data set, else train now), `random` (untrained, by seed), or
             the path of a `.keras` file.
         seed: For training and random weights.
@@ -47,10 +47,10 @@ def obtain_weights(
     """
     if choice not in (AUTO, RANDOM):
         return _from_path(spec, choice)
-    random = choice == RANDOM
-    folder = run_folder(build_dir, spec.name, RANDOM if random else dataset)
+    random, slug = choice == RANDOM, dataset_slug(dataset)
+    folder = run_folder(build_dir, spec.name, RANDOM if random else slug)
     trained = load_trained(folder)
-    if trained and (not random or (trained.seed, trained.record["dataset"]["name"]) == (seed, dataset)):
+    if trained and (not random or (trained.seed, trained.record["dataset"]["name"]) == (seed, slug)):
         report(Progress(stage=STAGE, done=1, total=1, detail=f"from {trained.path}"))
         return trained
     before_making()
@@ -76,10 +76,13 @@ def train_now(spec: ModelSpec, dataset: str, settings: TrainSettings, folder: Pa
     """Trains in a worker process and publishes the result in `folder`, replacing an earlier one.
 
     Raises:
+        DataError: the data set cannot be used.
         TrainingError: the training diverged.
         WorkerError: its process died.
         OutputError: `folder` cannot be written.
     """
+    # Here, where it may use all cores and show its progress.
+    find_dataset(dataset).prepare(report)
     with work_folder(folder) as work:
         made = work / KERAS_FILE
         record = run_in_worker(_train, spec, dataset, settings, made, report=report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from models.checkpoint import run_folder
 from models.data import Pixels
 from models.errors import DataError, UsageError
 from models.files import sha256_file
-from models.spec import ModelSpec
+from models.spec import ModelSpec, Preprocessing
 from models.weights import AUTO, RANDOM
 from models.worker import Report
 
@@ -30,6 +30,13 @@ class Exported:
     manifest: Manifest
     artifacts: tuple[Artifact, ...]
     """Those asked for."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """With which the files were calibrated and verified."""
+        names = {field.name for field in fields(Preprocessing)}
+        known = {name: value for name, value in self.manifest.preprocessing.items() if name in names}
+        return Preprocessing.from_json(known)
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -53,7 +60,9 @@ class Exported:
 
 def exported_folder(build_dir: Path, model: str, weights: str, dataset: str) -> Path:
     """Where the export of a choice of weights lies."""
-    source = dataset if weights == AUTO else RANDOM if weights == RANDOM else Path(weights).stem
+    from models.data import dataset_slug
+
+    source = dataset_slug(dataset) if weights == AUTO else RANDOM if weights == RANDOM else Path(weights).stem
     return run_folder(build_dir, model, source)
 
 
@@ -124,20 +133,37 @@ class Pictures:
         return Pictures(pixels=self.pixels[:count], classes=self.classes[:count])
 
 
-def load_pictures(exported: Exported, spec: ModelSpec, count: int) -> Pictures:
+def load_pictures(exported: Exported, spec: ModelSpec, dataset: str, count: int, report: Report) -> Pictures:
     """Pictures of the held-out test split, in the order of a fixed shuffle: any number from the start is a fair sample.
 
-    Raises:
-        DataError: the split has fewer.
-    """
-    from models.data import load_dataset, preprocess
+    Args:
+        exported: What they are for.
+        spec: The network, with the preprocessing it was trained with.
+        dataset: What the data set is called on the command line.
+        count: Of the pictures.
+        report: Receives the progress, if they have to be made first.
 
-    data = load_dataset(exported.manifest.weights["dataset"])
+    Raises:
+        DataError: the split has fewer, or it is not the data set that the files were exported with.
+    """
+    from models.data import DATASETS, dataset_slug, lazy_pixels, load_dataset
+
+    named = exported.manifest.weights["dataset"]
+    if dataset_slug(dataset) != named:
+        if named not in DATASETS:
+            raise DataError(
+                f"the files in {exported.folder} were exported with data set {named}; give it with --dataset"
+            )
+        dataset = named
+    data = load_dataset(dataset, report)
+    expected = exported.manifest.weights.get("dataset_sha256")
+    if expected and data.digest != expected:
+        raise DataError(f"data set {named} is not what it was when {exported.folder} was exported; export it again")
     test = np.random.default_rng(0).permutation(data.splits["test"])
     if count > len(test):
         raise DataError(f"{count} test images asked for, {data.name} has {len(test)}; ask for at most that")
     chosen = test[:count]
-    pixels = preprocess(tuple(data.images[i] for i in chosen), spec.preprocessing, spec.resolution_px)
+    pixels = lazy_pixels(data, chosen, spec.preprocessing, spec.resolution_px)[:]
     return Pictures(pixels=pixels, classes=data.classes[chosen])
 
 

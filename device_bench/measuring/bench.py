@@ -124,7 +124,8 @@ def prepare(
         report(Progress(stage="export", done=0, total=1, detail="not exported yet: exporting now"))
         exported = export_first(spec, weights, dataset, precisions, build_dir, report)
         report(Progress(stage="export", done=1, total=1, detail=f"into {folder}"))
-    pictures = load_pictures(exported, spec, images)
+    spec = replace(spec, preprocessing=exported.preprocessing)
+    pictures = load_pictures(exported, spec, dataset, images, report)
     desktop = DesktopOutputs(exported=exported, preprocessing=spec.preprocessing, pictures=pictures, report=report)
     return Prepared(exported=exported, pictures=pictures, desktop=desktop)
 

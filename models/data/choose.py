@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from models.data.cifar10 import load_cifar10, prepare_cifar10
 from models.data.dataset import Dataset
 from models.data.digits import load_digits
 from models.data.folder import folder_dataset, folder_slug, read_folder
@@ -39,6 +40,12 @@ def _choose_digits(options: str) -> DatasetChoice:
     return DatasetChoice(slug="digits", load=load_digits)
 
 
+def _choose_cifar10(options: str) -> DatasetChoice:
+    if options:
+        raise UsageError(f"data set cifar10 has no options, got {options!r}; write cifar10")
+    return DatasetChoice(slug="cifar10", load=load_cifar10, prepare=prepare_cifar10)
+
+
 def _choose_shapes(text: str) -> DatasetChoice:
     options = parse_shapes(text)
     return DatasetChoice(
@@ -57,7 +64,7 @@ def _choose_folder(path: Path, *, allow_broken: bool) -> DatasetChoice:
 
 
 DATASETS: Mapping[str, Callable[[str], DatasetChoice]] = MappingProxyType(
-    {"digits": _choose_digits, "shapes": _choose_shapes}
+    {"cifar10": _choose_cifar10, "digits": _choose_digits, "shapes": _choose_shapes}
 )
 """By name; each takes what follows the colon."""
 
@@ -75,6 +82,11 @@ def folder_path(text: str) -> tuple[Path, bool] | None:
     if not allowed and path.partition(":")[0] in DATASETS:
         return None
     return (Path(path), allowed) if os.sep in path or allowed or Path(path).is_dir() else None
+
+
+def allowing_broken(text: str, allowed: bool) -> str:
+    """The text for a folder in which any number of files may be broken, if that is allowed."""
+    return f"{ALLOW_BROKEN}{text}" if allowed and not text.startswith(ALLOW_BROKEN) else text
 
 
 def find_dataset(text: str) -> DatasetChoice:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from models.data.dataset import Images, Pixels
 from models.errors import DataError
-from models.spec import Preprocessing
+from models.spec import FITS, Preprocessing
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -19,7 +19,6 @@ FILTERS = {
 }
 """Pillow's; all but `nearest` antialias when they shrink."""
 
-FITS = ("stretch", "crop", "pad")
 CHANNEL_ORDERS = ("RGB", "BGR")
 
 

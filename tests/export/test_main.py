@@ -120,7 +120,7 @@ WRONG = [
     (["--model", "mobilenet_v2_1.4", "--precision", "int4"], "unknown precision 'int4'; did you mean int8"),
     (["--model", "mobilenet_v2_1.4", "--format", "onnx", "--precision", "int8_npu"], "unknown precision 'int8_npu'"),
     (["--model", "mobilenet_v2_1.4", "--format", "coreml"], "unknown format 'coreml'; known: onnx, tflite"),
-    (["--model", "mobilenet_v2_1.4", "--dataset", "imagenet"], "unknown data set 'imagenet'; known: digits"),
+    (["--model", "mobilenet_v2_1.4", "--dataset", "imagenet"], "data set 'imagenet'; known: cifar10, digits, shapes"),
     (["--model", "mobilenet_v2_1.4", "--weights", "missing.keras"], "checkpoint missing.keras does not exist; give"),
     (["--model", "mobilenet_v2_1.4", "--weights", "."], "does not exist; give the path of a .keras file"),
     (["--model", "mobilenet_v2_1.4", "--output", "classes"], "argument --output: invalid choice: 'classes'"),
@@ -336,7 +336,7 @@ def test_a_spoiled_checkpoint_is_refused_in_one_line_and_leaves_nothing(
 
 def test_every_data_set_and_model_is_offered_by_name() -> None:
     # The refusals above name what there is; they would be wrong if these grew without them.
-    assert set(DATASETS) == {"digits"}
+    assert set(DATASETS) == {"cifar10", "digits", "shapes"}
     assert {spec.family for spec in MODELS.values()} >= {"mobilenet_v1", "mobilenet_v2"}
 
 

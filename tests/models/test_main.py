@@ -26,6 +26,7 @@ LIGHT_COMMANDS = [
     ("info", UNKNOWN),
     ("table",),
     ("train", "--help"),
+    ("data", "--help"),
     ("train", "--model", UNKNOWN),
 ]
 
@@ -132,7 +133,10 @@ REFUSED = [
     (("train", "--model", "mobilenet_v2_1.4_224"), "unknown model 'mobilenet_v2_1.4_224'; did you mean mobilenet_v2_1"),
     (("train", "--model", "resnet50"), "unknown model 'resnet50'"),
     (("train", "--model", "x\n\x1b[31mred"), "unknown model"),
-    (("train", "--model", "mobilenet_v2_1.0", "--dataset", "imagenet"), "unknown data set 'imagenet'; known: digits"),
+    (
+        ("train", "--model", "mobilenet_v2_1.0", "--dataset", "imagenet"),
+        "unknown data set 'imagenet'; known: cifar10, digits, shapes",
+    ),
     (("train", "--model", "mobilenet_v2_1.0", "--epochs", "0"), "--epochs 0"),
     (("train", "--model", "mobilenet_v2_1.0", "--epochs", "few"), "--epochs"),
     (("train", "--model", "mobilenet_v2_1.0", "--seed", "-1"), "--seed"),

@@ -15,7 +15,7 @@ import pytest
 
 import models.weights
 from models.checkpoint import JSON_FILE, KERAS_FILE, TrainedModel, load_trained
-from models.data import load_digits
+from models.data import dataset_slug, load_digits
 from models.errors import OutputError, TrainingError, WeightsError
 from models.files import work_folder
 from models.schedule import Phase, TrainSettings, default_settings
@@ -172,7 +172,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, TrainSettings]
         assert callable(report)
         runs.append((spec.name, dataset, settings))
         made.write_text(repr(settings))
-        return {"model": spec.name, "dataset": {"name": dataset}, "settings": settings.to_json()}
+        return {"model": spec.name, "dataset": {"name": dataset_slug(dataset)}, "settings": settings.to_json()}
 
     monkeypatch.setattr(models.weights, "run_in_worker", run_in_worker)
     return runs
@@ -229,11 +229,17 @@ def test_random_reuses_the_same_seed_and_remakes_another(
     assert all(settings.phases == () for _, _, settings in made)
 
 
-def test_random_is_remade_for_another_data_set(tmp_path: Path, made: list[tuple[str, str, TrainSettings]]) -> None:
+def test_random_is_remade_for_another_data_set(
+    tmp_path: Path, made: list[tuple[str, str, TrainSettings]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    few = "shapes:train=17,validation=17,test=17,size=16"
     obtain(tmp_path, "random")
-    other = obtain(tmp_path, "random", dataset="flowers")
-    assert [dataset for _, dataset, _ in made] == ["digits", "flowers"]
-    assert other.record["dataset"]["name"] == "flowers"
+    obtain(tmp_path, "random", dataset=few)
+    assert [dataset for _, dataset, _ in made] == ["digits", few]
+    assert obtain(tmp_path, "auto", dataset=few).path.parent.name == f"{SPEC.name}-{dataset_slug(few)}"
+    obtain(tmp_path, "auto", dataset=few)
+    assert len(made) == 3
 
 
 def test_random_and_auto_do_not_share_a_folder(tmp_path: Path, made: list[tuple[str, str, TrainSettings]]) -> None:
