@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from export.precision import FORMATS, PRECISIONS, select_precisions
 from models.cli import Parser, at_least_one, inert, progress_display, result_console, run, seed, words
+from models.labels import read_labels
+from models.presets import PRESETS
 from models.zoo import lookup
 
 if TYPE_CHECKING:
@@ -25,7 +27,20 @@ def parse_arguments() -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     export = commands.add_parser("run", help="train if need be, convert, calibrate, verify", epilog=codes)
-    export.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
+    export.add_argument(
+        "--model",
+        required=True,
+        metavar="NAME|PATH.keras",
+        help="a name from `python -m models list`, or a classifier of your own, of stock Keras layers",
+    )
+    export.add_argument(
+        "--preprocessing",
+        metavar="PRESET|PATH.json",
+        help=f"of your own network: {', '.join(PRESETS)}, or a file with mean and std in grey levels",
+    )
+    export.add_argument(
+        "--labels", type=Path, metavar="FILE", help="class names, one per line (default: the data set's)"
+    )
     export.add_argument(
         "--weights",
         default="auto",
@@ -34,7 +49,13 @@ def parse_arguments() -> argparse.Namespace:
         "untrained, for latency; PATH: a .keras checkpoint (default: %(default)s)",
     )
     export.add_argument(
-        "--dataset", default="digits", metavar="NAME", help="to train, calibrate and verify (default: %(default)s)"
+        "--dataset",
+        default="digits",
+        metavar="NAME|DIR",
+        help="to train, calibrate and verify: digits, shapes, cifar10, or a folder of pictures (default: %(default)s)",
+    )
+    export.add_argument(
+        "--allow-broken", action="store_true", help="leave out any number of broken files of the folder"
     )
     export.add_argument(
         "--precision",
@@ -73,25 +94,30 @@ def parse_arguments() -> argparse.Namespace:
 
 def run_export(arguments: argparse.Namespace) -> int:
     """The main job."""
-    spec = lookup(arguments.model)
+    if not arguments.model.endswith(".keras"):
+        lookup(arguments.model)
     precisions = select_precisions(arguments.precision, arguments.format)
+    labels = read_labels(arguments.labels) if arguments.labels else None
     # Not before the names are known to be good: these imports take a moment.
     from export.pipeline import ExportRequest, export_model
-    from models.data import dataset_loader
+    from models.data import allowing_broken, dataset_loader
     from models.files import format_json
+    from models.given import find_model
 
-    dataset_loader(arguments.dataset)
-    request = ExportRequest(
-        spec=spec,
-        dataset=arguments.dataset,
-        weights=arguments.weights,
-        precisions=precisions,
-        calibration_images=arguments.calibration_images,
-        seed=arguments.seed,
-        output=arguments.output,
-        build_dir=arguments.build_dir,
-    )
+    dataset = allowing_broken(arguments.dataset, arguments.allow_broken)
+    dataset_loader(dataset)
     with progress_display() as report:
+        request = ExportRequest(
+            spec=find_model(arguments.model, arguments.preprocessing, arguments.weights, report),
+            dataset=dataset,
+            weights=arguments.weights,
+            precisions=precisions,
+            calibration_images=arguments.calibration_images,
+            seed=arguments.seed,
+            output=arguments.output,
+            build_dir=arguments.build_dir,
+            labels=labels,
+        )
         exported = export_model(request, report)
     if arguments.json:
         print(format_json(exported.manifest.to_json()), end="")

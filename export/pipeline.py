@@ -24,9 +24,11 @@ from export.precision import PRECISIONS, Limits, Precision
 from export.stages import Prepared, check_stage, convert_stage, onnx_stage, prepare_stage, tflite_stage, verify_stage
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel, run_folder
+from models.data import find_dataset
 from models.errors import DataError, ToolchainError, WeightsError
 from models.files import output_errors, replace_file, sha256_file, work_folder, write_file
-from models.spec import ModelSpec
+from models.given import own_weights
+from models.spec import ModelSpec, Preprocessing
 from models.weights import RANDOM, obtain_weights
 from models.worker import Report, Task, run_in_worker, run_in_workers
 
@@ -45,6 +47,8 @@ class ExportRequest:
     output: str
     """`probabilities` or `logits`."""
     build_dir: Path
+    labels: tuple[str, ...] | None = None
+    """Names of the classes instead of the data set's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +78,10 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
     Raises:
         ToolchainError: of the kinds listed in `models.errors`.
     """
-    weights = obtain_weights(
-        request.spec,
-        request.dataset,
-        request.weights,
-        seed=request.seed,
-        build_dir=request.build_dir,
-        report=report,
-        before_making=partial(run_in_worker, check_stage, request.dataset, request.calibration_images, request.seed),
-    )
+    # Here, where it may use all cores and show its progress.
+    find_dataset(request.dataset).prepare(report)
+    weights = _find_weights(request, report)
+    request = replace(request, spec=_as_trained(request.spec, weights))
     folder = run_folder(request.build_dir, request.spec.name, weights.source)
     with work_folder(folder) as private, output_errors(folder):
         work = WorkFiles(private)
@@ -90,6 +89,7 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
             prepare_stage, request.dataset, request.spec, request.calibration_images, request.seed, work, report=report
         )
         _check_data(weights, prepared)
+        prepared = replace(prepared, labels=_class_names(request, prepared.labels))
         spec = replace(request.spec, num_classes=len(prepared.labels))
         failures = _make_files(request, spec, weights, work, report)
         _check_unchanged(weights)
@@ -100,6 +100,36 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
         manifest = _describe(request, spec, weights, prepared, dict(zip(made, verdicts, strict=True)), failures, work)
         published, removed = _publish(folder, manifest, made, labels, work)
     return Exported(folder=folder, manifest=published, passed=manifest.passed, removed=removed)
+
+
+def _find_weights(request: ExportRequest, report: Report) -> TrainedModel:
+    if request.spec.own:
+        return own_weights(request.spec.own)
+    return obtain_weights(
+        request.spec,
+        request.dataset,
+        request.weights,
+        seed=request.seed,
+        build_dir=request.build_dir,
+        report=report,
+        before_making=partial(run_in_worker, check_stage, request.dataset, request.calibration_images, request.seed),
+    )
+
+
+def _class_names(request: ExportRequest, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The names given, else the data set's; as many as the data set has classes, and a user's own network too."""
+    own, named = request.spec.own, request.labels or labels
+    if own and request.spec.num_classes != len(labels):
+        raise DataError(
+            f"{own.path} has {request.spec.num_classes} classes, the data set {request.dataset} has {len(labels)}; "
+            "give the data set it was trained on with --dataset"
+        )
+    if len(named) != len(labels):
+        raise DataError(
+            f"--labels names {len(named)} classes, the data set {request.dataset} has {len(labels)}; write one name "
+            "per line, in the order of the class indices"
+        )
+    return named
 
 
 def _describe(
@@ -137,13 +167,19 @@ def _describe(
     )
 
 
+def _as_trained(spec: ModelSpec, weights: TrainedModel) -> ModelSpec:
+    """The network with the preprocessing that its weights were trained with."""
+    trained_with = weights.record.get("preprocessing")
+    return replace(spec, preprocessing=Preprocessing.from_json(trained_with)) if trained_with else spec
+
+
 def _check_data(weights: TrainedModel, prepared: Prepared) -> None:
     """Refuses weights trained on another edition of the data, whose split may have trained on today's test pictures."""
     trained_on = weights.record.get("dataset", {}).get("sha256")
     if trained_on and trained_on != prepared.dataset_sha256:
         raise DataError(
             f"{weights.path} was trained on another edition of the data set (sha256 {trained_on[:12]}…, now "
-            f"{prepared.dataset_sha256[:12]}…); train again with `make train MODEL={weights.model}`"
+            f"{prepared.dataset_sha256[:12]}…); train again with `make train MODEL={weights.model} DATASET=…`"
         )
 
 
