@@ -5,7 +5,7 @@ PY := .venv/bin/python
 
 # Values given by the user. $(value) takes the text as it was typed, so that a `$(shell …)` in it is never run by make;
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
-GIVEN := MODEL WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT JSON PYTHON UPGRADE \
+GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT JSON PYTHON UPGRADE \
   DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT AA ENGINE BATCH GPU_INDEX \
   OLD NEW MAX_REGRESSION ACROSS
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
@@ -38,7 +38,8 @@ help: ## show this list
 	@echo 'make TARGET [NAME=value ...]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo 'export:   MODEL [WEIGHTS DATASET PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits JSON=1]'
+	@echo 'export:   MODEL [WEIGHTS DATASET LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits'
+	@echo '          JSON=1]; a classifier of your own: MODEL=path/to/model.keras PREPROCESSING=bytes|zero-to-one|...'
 	@echo 'train:    MODEL [DATASET SEED EPOCHS JSON=1]'
 	@echo 'bench:    MODEL [DEVICE=serial|all|local PRECISION=int8,... FORMAT RUNNER RUNNER_PATH DELEGATE=cpu,gpu THREADS=1,4'
 	@echo '          AFFINITY=big|prime|... REPEATS ACCURACY=n SUSTAINED=minutes RESUME=1 DRY_RUN=1 STRICT=1 AA=1 WEIGHTS'
@@ -62,6 +63,7 @@ lock: ## resolve requirements.lock again, keeping the versions in it (UPGRADE=1 
 # The colon must touch the name: `export :` would be make's keyword.
 export: setup ## turn MODEL into verified .tflite and .onnx files under build/
 	@$(PY) -m export run "--model=$$MODEL" $${WEIGHTS:+"--weights=$$WEIGHTS"} $${DATASET:+"--dataset=$$DATASET"} \
+	  $${PREPROCESSING:+"--preprocessing=$$PREPROCESSING"} $${LABELS:+"--labels=$$LABELS"} \
 	  $${PRECISION:+"--precision=$$PRECISION"} $${FORMAT:+"--format=$$FORMAT"} \
 	  $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} $${SEED:+"--seed=$$SEED"} \
 	  $${OUTPUT:+"--output=$$OUTPUT"} $(if $(filter-out 0,$(JSON)),--json)
