@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Pixels = NDArray[np.uint8]
 Split = Literal["train", "validation", "test"]
@@ -24,6 +25,15 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Pixels: ...
+
+
+@runtime_checkable
+class DecodedImages(Images, Protocol):
+    """Images that can also be had as Pillow decodes them: between it and an array lies a copy that takes as long."""
+
+    def decoded(self, index: int, /, at_least_px: int) -> Image.Image:
+        """The picture in mode RGB; one much larger may be smaller than it is, with no side below that length."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

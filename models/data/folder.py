@@ -12,10 +12,11 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.data.cache import cache_folder
 from models.data.dataset import SPLIT_SEED, SPLITS, Dataset, Pixels, Split
-from models.data.decode import read_picture
+from models.data.decode import decode_picture
 from models.data.duplicates import group_duplicates
 from models.data.scan import Picture, scan_files
 from models.data.split import grouped_split
@@ -49,9 +50,20 @@ class FolderImages:
         Raises:
             DataError: the file was changed or taken away since it was examined.
         """
+        return np.array(self._decode(index, None))
+
+    def decoded(self, index: int, /, at_least_px: int) -> Image.Image:
+        """The picture in mode RGB, upright; see `decode_picture`.
+
+        Raises:
+            DataError: the file was changed or taken away since it was examined.
+        """
+        return self._decode(index, at_least_px)
+
+    def _decode(self, index: int, at_least_px: int | None) -> Image.Image:
         path = self.root / self.paths[index]
         try:
-            return read_picture(path)
+            return decode_picture(path, at_least_px)
         except DataError as error:
             raise DataError(f"picture {path} {error}, which it was not when the run began; run it again") from error
 

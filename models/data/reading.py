@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.dataset import Dataset, Images, Pixels, Split
-from models.data.preparing import check_preprocessing, prepare_picture
+from models.data.dataset import Dataset, DecodedImages, Images, Pixels, Split
+from models.data.preparing import check_preprocessing, least_side_px, prepare_picture
 from models.spec import Preprocessing
 
 HELD_BYTES = 512 * 2**20
@@ -63,7 +63,8 @@ class LazyPixels:
             DataError: a picture can no longer be read.
         """
         check_preprocessing(self.preprocessing)
-        pool = ThreadPoolExecutor(thread_count(), thread_name_prefix="pictures")
+        # Twice the cores, because files are waited for, and Python's lock is.
+        pool = ThreadPoolExecutor(2 * thread_count(), thread_name_prefix="pictures")
         making: deque[tuple[Pixels, list[Future[None]]]] = deque()
         try:
             for part in parts:
@@ -77,7 +78,10 @@ class LazyPixels:
             pool.shutdown(cancel_futures=True)
 
     def _fill(self, row: Pixels, position: int) -> None:
-        row[:] = prepare_picture(self.images[int(self.indices[position])], self.preprocessing, self.size_px)
+        images, index = self.images, int(self.indices[position])
+        least_px = least_side_px(self.preprocessing, self.size_px)
+        image = images.decoded(index, least_px) if isinstance(images, DecodedImages) else images[index]
+        row[:] = prepare_picture(image, self.preprocessing, self.size_px)
 
 
 def _finished(batch: Pixels, pictures: list[Future[None]]) -> Pixels:

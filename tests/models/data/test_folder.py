@@ -337,6 +337,7 @@ def test_a_folder_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pyte
     assert refusal(root) == f"folder {root / 'b'} cannot be read: Permission denied; check its path and permissions"
 
 
+@pytest.mark.slow
 def test_ten_thousand_classes_are_read_in_seconds(tmp_path: Path) -> None:
     root = tmp_path / "wide"
     content = save(tmp_path / "one.png", blobs(1, width=8, height=8)).read_bytes()
