@@ -20,7 +20,7 @@ from export.artifact import (
     load_manifest,
     save_manifest,
 )
-from export.precision import PRECISIONS, Limits, Precision
+from export.precision import PRECISIONS, Precision, for_random_weights
 from export.stages import Prepared, check_stage, convert_stage, onnx_stage, prepare_stage, tflite_stage, verify_stage
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel, run_folder
@@ -220,37 +220,16 @@ def _make_files(
     return failures
 
 
-def limits_of(precision: Precision, source: str) -> Limits:
-    """What a file must achieve, by where its weights come from.
-
-    Args:
-        precision: Of the file.
-        source: Of the weights: `random` or another.
-    """
-    if source != RANDOM:
-        return precision.limits
-    limits = precision.limits
-    # No training has separated the classes, so any rounding decides between them, and roundings add up.
-    return replace(
-        limits,
-        min_top1_agreement=None,
-        max_top1_drop=None,
-        max_abs_error=_thrice(limits.max_abs_error),
-        max_mean_error=_thrice(limits.max_mean_error),
-        max_builtin_error=_thrice(limits.max_builtin_error),
-        reason=f"Random weights have no accuracy to lose; numbers may differ three times as much. {limits.reason}",
-    )
-
-
-def _thrice(limit: float | None) -> float | None:
-    return None if limit is None else 3 * limit
-
-
 def _verify_files(
     made: tuple[Precision, ...], spec: ModelSpec, weights: TrainedModel, work: WorkFiles, report: Report
 ) -> list[Verification | ToolchainError]:
     """One process per file, so that a runtime that crashes condemns that file only."""
-    tasks = [Task(verify_stage, (p, limits_of(p, weights.source), spec.preprocessing, work)) for p in made]
+    untrained = weights.source == RANDOM
+    limits = [for_random_weights(precision.limits) if untrained else precision.limits for precision in made]
+    tasks = [
+        Task(verify_stage, (precision, limit, spec.preprocessing, work))
+        for precision, limit in zip(made, limits, strict=True)
+    ]
     return run_in_workers(tasks, at_once=max(1, min(os.cpu_count() or 1, 4)), report=report)
 
 

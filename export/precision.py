@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -129,6 +129,26 @@ _ROWS = (
 )  # fmt: skip
 
 PRECISIONS: Mapping[tuple[Format, str], Precision] = MappingProxyType({(row.format, row.name): row for row in _ROWS})
+
+
+def for_random_weights(limits: Limits) -> Limits:
+    """The limits for a network that nothing has trained: no accuracy, and numbers may differ three times as much.
+
+    No training has separated the classes, so any rounding decides between them, and roundings add up.
+    """
+    return replace(
+        limits,
+        min_top1_agreement=None,
+        max_top1_drop=None,
+        max_abs_error=_thrice(limits.max_abs_error),
+        max_mean_error=_thrice(limits.max_mean_error),
+        max_builtin_error=_thrice(limits.max_builtin_error),
+        reason=f"Random weights have no accuracy to lose; numbers may differ three times as much. {limits.reason}",
+    )
+
+
+def _thrice(limit: float | None) -> float | None:
+    return None if limit is None else 3 * limit
 
 
 def select_precisions(names: Sequence[str] | None, formats: Sequence[str] | None) -> tuple[Precision, ...]:

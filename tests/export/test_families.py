@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from export.calibrate import measure_ranges
 from export.contents import read_contents
-from export.pipeline import limits_of
-from export.precision import PRECISIONS
+from export.precision import PRECISIONS, for_random_weights
 from export.quantize import large_kernels, quantize_tflite
 from export.stages import onnx_stage, tflite_stage, verify_stage
 from export.tflite_file import read_model
@@ -124,7 +123,7 @@ def test_every_precision_is_made_and_verified(made: Made) -> None:
     for row in PRECISIONS.values():
         if not row.default:
             continue
-        verdict = verify_stage(silent, row, limits_of(row, "random"), made.spec.preprocessing, made.work)
+        verdict = verify_stage(silent, row, for_random_weights(row.limits), made.spec.preprocessing, made.work)
         failed = [check for check in verdict.checks if not check.passed]
         assert not failed, (row.format, row.name)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from export.precision import FORMATS, PRECISIONS, Precision, select_precisions
+from export.precision import FORMATS, PRECISIONS, Precision, for_random_weights, select_precisions
 from export.quantize import RECIPES
 from models.errors import UnknownNameError
 
@@ -100,3 +100,13 @@ def test_only_quantized_files_have_quantized_edges(row: Precision) -> None:
 
 def test_every_tflite_row_but_the_source_has_a_recipe() -> None:
     assert set(RECIPES) == {name for format_, name in PRECISIONS if format_ == "tflite"} - {"float32"}
+
+
+@ROWS
+def test_random_weights_have_no_accuracy_to_lose_and_thrice_the_room(row: Precision) -> None:
+    relaxed = for_random_weights(row.limits)
+    assert (relaxed.min_top1_agreement, relaxed.max_top1_drop) == (None, None)
+    for name in ("max_abs_error", "max_mean_error", "max_builtin_error"):
+        before, after = getattr(row.limits, name), getattr(relaxed, name)
+        assert after == (None if before is None else 3 * before)
+    assert relaxed.reason.endswith(row.limits.reason)
