@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.errors import BusyError
+from models.errors import BusyError, OutputError
 from models.files import output_errors
 
 _PROJECT = "mobile-deploy-toolchain"
@@ -22,8 +22,13 @@ def state_folder() -> Path:
     """
     base = os.environ.get("XDG_STATE_HOME", "")
     folder = (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / _PROJECT
-    with output_errors(folder):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make {folder}, where locks are kept: {error.strerror or error}; "
+            "set XDG_STATE_HOME to a folder that can be written"
+        ) from error
     return folder
 
 

@@ -68,6 +68,8 @@ def run(main: Callable[[], int]) -> NoReturn:
     """
     _treat_signals(signal.default_int_handler)
     sys.unraisablehook = _interrupt_again
+    # Closed by the caller (`>&-`): Python has None there, and nobody reads what is said.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w", encoding="utf-8") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -82,11 +84,11 @@ def run(main: Callable[[], int]) -> NoReturn:
         known = error if isinstance(error, ToolchainError) else output_error(error)
         if known is None:
             raise
-        _last_words(f"error: {one_line(str(known))}")
+        say(f"error: {one_line(str(known))}")
         code = known.exit_code
     except KeyboardInterrupt as interrupt:
         # A command that knows more raises it anew with its words.
-        _last_words(f"interrupted: {str(interrupt) or 'nothing was left half-written; the same command starts again'}")
+        say(f"interrupted: {str(interrupt) or 'nothing was left half-written; the same command starts again'}")
         code = 128 + signal.SIGINT
     # All is said and done: nothing is left to clean up.
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -112,7 +114,7 @@ def _interrupt_again(unraisable: sys.UnraisableHookArgs) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
-def _last_words(line: str) -> None:
+def say(line: str) -> None:
     # The terminal may be gone, or the reader of `2>&1 | head`: that changes nothing.
     with suppress(OSError):
         sys.stderr.write(f"{line}\n")
@@ -187,7 +189,6 @@ def _log_report() -> Report:
         line = f"{progress.stage} {progress.done}/{progress.total} {one_line(progress.detail)}".rstrip()
         if before != line:
             said[progress.stage] = line, moment
-            sys.stderr.write(f"{moment - started:6.1f} s  {line}\n")
-            sys.stderr.flush()
+            say(f"{moment - started:6.1f} s  {line}")
 
     return report

@@ -17,6 +17,7 @@ from typing import Any
 from models.errors import OutputError
 
 _NEXT_STEP = {
+    errno.EFBIG: "raise the limit for file sizes (`ulimit -f`) and run the same command again",
     errno.ENOSPC: "free some space and run the same command again",
     errno.EDQUOT: "free some space and run the same command again",
     errno.EROFS: "choose a folder that can be written with --build-dir",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -18,6 +19,9 @@ from models.files import format_json
 from models.zoo import lookup
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from device_bench.measuring.bench import BenchRequest, Outcome
 
 _DEFAULT_PRECISIONS = "float32,float16,int8"
@@ -152,21 +156,22 @@ def _add_how(how: Any) -> None:
 def run_bench(arguments: argparse.Namespace) -> int:
     """Measures, and prints a table per target."""
     spec = lookup(arguments.model)
-    precisions = select_precisions(arguments.precision, arguments.format)
+    precisions = select_precisions(arguments.precision or words(_DEFAULT_PRECISIONS), arguments.format)
     request = make_request(arguments)
     # Not before the names are known to be good: these imports take a moment.
     from device_bench.commands.targets import choose_targets
-    from device_bench.measuring.bench import bench_all, prepare
+    from device_bench.measuring.bench import Outcome, bench_all, prepare
     from models.data import dataset_loader
 
     dataset_loader(arguments.dataset)
     stop = threading.Event()
-    targets = choose_targets(arguments.device, arguments.adb_server, stop)
+    targets, left_out = choose_targets(arguments.device, arguments.adb_server, stop)
     with progress_display() as report:
         images = max(request.check_images, request.accuracy_images)
         prepared = prepare(spec, arguments.weights, arguments.dataset, precisions, arguments.build_dir, images, report)
         try:
             outcomes = bench_all(targets, request, prepared, report, stop)
+            outcomes += [Outcome(target=name, error=error) for name, error in left_out.items()]
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 "what was measured is kept, devices are as they were; with RESUME=1 (--resume) it goes on"
@@ -206,7 +211,7 @@ def make_request(arguments: argparse.Namespace) -> BenchRequest:
     return BenchRequest(
         runners=arguments.runner,
         runner_path=arguments.runner_path,
-        delegates=arguments.delegate,
+        delegates=arguments.delegate or ("cpu",),
         threads=arguments.threads,
         affinity=arguments.affinity,
         settings=RunSettings(
@@ -253,7 +258,7 @@ def print_plans(outcomes: list[Outcome], *, as_json: bool) -> None:
         print(format_json({"schema": 1, "plans": rows}), end="")
     else:
         for name, plan, commands in plans:
-            print(f"# {one_line(name)}: {len(plan.cases)} cases, {len(plan.jobs())} processes")
+            print(f"# {one_line(name)}: {len(plan.cases)} cases, {len(plan.jobs())} timed processes")
             for command in commands:
                 print(command)
             for case, reason in plan.skipped:
@@ -268,6 +273,7 @@ def print_json(outcomes: list[Outcome]) -> None:
             "target": outcome.target,
             "file": None if outcome.path is None else str(outcome.path),
             "error": None if outcome.error is None else str(outcome.error),
+            "complete": outcome.complete,
             "record": None if outcome.record is None else outcome.record.to_json(),
         }
         for outcome in outcomes
@@ -277,18 +283,32 @@ def print_json(outcomes: list[Outcome]) -> None:
 
 def print_tables(outcomes: list[Outcome], model: str) -> None:
     """A table per target, what to know of it, and what to do next."""
-    from device_bench.measuring.tables import bench_notes, bench_table, bench_title
+    from device_bench.measuring.tables import bench_notes, bench_tables, bench_title
 
     console = result_console()
     for outcome in outcomes:
         if outcome.record is not None and outcome.path is not None:
             console.print(f"[bold]{bench_title(outcome.record)}[/]", highlight=False, soft_wrap=True)
-            console.print(bench_table(outcome.record))
+            print_table(console, list(bench_tables(outcome.record)))
+            if outcome.complete:
+                finished = inert(outcome.record.finished)
+                console.print(f"[yellow]nothing was measured[/]: this benchmark ended {finished}", highlight=False)
             for note in bench_notes(outcome.record, outcome.path):
                 console.print(note, highlight=False, soft_wrap=True)
     print_errors(outcomes)
     if all(outcome.record is not None and outcome.record.passed for outcome in outcomes):
         console.print(f"next:  make bench MODEL={inert(model)} ACCURACY=100 SUSTAINED=5", highlight=False)
+
+
+def print_table(console: Console, tables: Sequence[Table]) -> None:
+    """The first of the tables that the terminal can hold unbroken, else the last."""
+    # Asked with the terminal's own width, a table says that it fits: it would cut its columns.
+    wide = console.options.update(width=1000)
+    fitting = (table for table in tables if console.measure(table, options=wide).maximum <= console.width)
+    table = next(fitting, tables[-1])
+    console.print(table)
+    if table is not tables[0]:
+        console.print("columns are left out that this terminal cannot hold; --json has all", highlight=False)
 
 
 def print_errors(outcomes: list[Outcome]) -> None:

@@ -28,10 +28,13 @@ def run_cleanup(arguments: argparse.Namespace) -> int:
     from device_bench.state.control import restore_left_over
 
     console = result_console()
-    for target in choose_targets(arguments.device, arguments.adb_server, threading.Event()):
+    targets, left_out = choose_targets(arguments.device, arguments.adb_server, threading.Event())
+    for target in targets:
         with target.session():
             changes = restore_left_over(target)
         for change in changes:
             console.print(f"{inert(target.name)}: {change.setting} {change.outcome}, now {inert(change.after or '?')}")
         console.print(f"{inert(target.name)}: clean", highlight=False)
+    for error in left_out.values():
+        raise error
     return 0

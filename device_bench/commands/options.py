@@ -9,17 +9,21 @@ from models.cli import words
 
 def count(text: str) -> int:
     """A whole number from 1 on."""
-    value = number(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError("0 is outside 1..1000000")
-    return value
+    return _whole(text, 1)
 
 
 def number(text: str) -> int:
     """A whole number from 0 on."""
-    value = int(text)
-    if not 0 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{value} is outside 0..1000000")
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+    if not least <= value <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{value} is outside {least}..1000000")
     return value
 
 
@@ -33,7 +37,10 @@ def numbers(text: str) -> tuple[int, ...]:
 
 def seconds(text: str) -> float:
     """A duration."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
     if not 0 <= value <= 86_400:
         raise argparse.ArgumentTypeError(f"{text} is outside 0..86400")
     return value

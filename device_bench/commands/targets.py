@@ -10,6 +10,7 @@ from models.cli import one_line
 
 if TYPE_CHECKING:
     from device_bench.target import DeviceUnderTest
+    from models.errors import ToolchainError
 
 LOCAL = "local"
 
@@ -24,8 +25,12 @@ def add_target_options(group: Any) -> None:
     group.add_argument("--adb-server", metavar="HOST:PORT", help="phones at another machine's adb server")
 
 
-def choose_targets(selection: str | None, server: str | None, stop: threading.Event) -> list[DeviceUnderTest]:
-    """The machines that a selection means; what is attached but cannot be used is named on standard error.
+def choose_targets(
+    selection: str | None, server: str | None, stop: threading.Event
+) -> tuple[list[DeviceUnderTest], dict[str, ToolchainError]]:
+    """The machines that a selection means, and those it names that cannot be used, by name.
+
+    What is attached but cannot be used is named on standard error where `all` is asked for: nobody asked for that one.
 
     Raises:
         UsageError: no such device, or several without a choice.
@@ -39,12 +44,24 @@ def choose_targets(selection: str | None, server: str | None, stop: threading.Ev
         targets.append(Desktop(stop))
         words = [word for word in words if word != LOCAL]
         if not words:
-            return targets
+            return targets, {}
     from device_bench.adb.client import Adb
     from device_bench.adb.phone import Phone
+    from models.errors import DeviceError
 
     adb = Adb(server=server, stop=stop)
-    choice = adb.choose(",".join(words) or None)
-    for device in choice.unusable:
-        sys.stderr.write(f"left out: {one_line(str(device))}\n")
-    return [*targets, *(Phone(adb, device.serial) for device in choice.devices)]
+    left_out: dict[str, ToolchainError] = {}
+    for word in dict.fromkeys(words) or (None,):
+        try:
+            choice = adb.choose(word)
+        except DeviceError as error:
+            if word is None or len(words) == 1:
+                raise
+            left_out[word] = error
+            continue
+        for device in choice.unusable:
+            sys.stderr.write(f"left out: {one_line(str(device))}\n")
+        targets += (Phone(adb, device.serial) for device in choice.devices)
+    if not targets:
+        raise next(iter(left_out.values()))
+    return targets, left_out

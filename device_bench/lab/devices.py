@@ -34,7 +34,7 @@ _TABLE = (
     # qemu 7.2 computes int8 like x86 for this CPU, bit for bit; floats differ in their last bits.
     DeviceSpec(name="good", about="computes as it should"),
     # qemu 7.2's `max` has a faulty SME, which XNNPACK's int8 kernels use: 991 of 1000 outputs were wrong.
-    DeviceSpec(name="liar", cpu="max", about="computes int8 wrongly, without any error"),
+    DeviceSpec(name="liar", cpu="max", about="its XNNPACK computes int8 wrongly without a word (RUNNER=interpreter)"),
     # LiteRT's newer interface needs atomic instructions that this CPU lacks; the plain interpreter does not.
     DeviceSpec(name="old", cpu="cortex-a53", about="litert-benchmark dies of SIGILL on its CPU; the interpreter runs"),
     DeviceSpec(name="tiny", data_bytes=4 * 2**20, about="4 MB of storage"),

@@ -27,11 +27,10 @@ from device_bench.measuring.record import (
     BENCH_FOLDER,
     BenchRecord,
     describe_tool,
-    find_resumable,
-    load_record,
     record_stem,
     save_record,
 )
+from device_bench.measuring.resume import check_conditions, find_resumable
 from device_bench.runners.discover import available_runners
 from device_bench.runners.runner import Runner
 from device_bench.state.control import changed_settings, restore_left_over
@@ -92,6 +91,8 @@ class Outcome:
     commands: tuple[str, ...] = ()
     """Of a dry run, in order, for a POSIX shell."""
     error: ToolchainError | None = None
+    complete: bool = False
+    """There was nothing left to measure: the record is an older one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ def make_plan(
     cases, skipped = [], []
     lacking: list[tuple[str, Pass, str]] = []
     extra: tuple[tuple[Pass, bool], ...] = (("memory", request.memory), ("profile", request.profile))
-    for runner, model, delegate, count in product(runners, models, request.delegates, threads):
+    for runner, model, delegate, count in product(runners, models, dict.fromkeys(request.delegates), threads):
         case = Case(
             model=model,
             runner=runner.info.name,
@@ -176,6 +177,8 @@ def make_plan(
         accuracy_images=request.accuracy_images,
         sustained_min=request.sustained_min,
         seed=request.seed,
+        fixed_performance=request.fixed_performance,
+        stay_awake=request.stay_awake,
         aa=request.aa,
         lacking=tuple(lacking),
     )
@@ -227,9 +230,10 @@ def bench_target(target: DeviceUnderTest, request: BenchRequest, prepared: Prepa
             )
             plan, affinity = make_plan(request, prepared.exported.models, runners, cpus)
             if request.dry_run:
-                return replace(outcome, plan=plan, commands=tuple(dry_run(target, plan, runners, prepared.exported)))
+                commands = tuple(dry_run(target, folder, plan, runners, prepared.exported))
+                return replace(outcome, plan=plan, commands=commands)
             record, path = _open_record(target, request, prepared, plan, runners, facts, cpus, affinity)
-            outcome = replace(outcome, record=record, path=path)
+            outcome = replace(outcome, record=record, path=path, complete=record.finished is not None)
             if record.finished is None:
                 _measure(target, folder, request, prepared, runners, record, path, report)
     except ToolchainError as error:
@@ -284,12 +288,11 @@ def _open_record(
     folder = prepared.exported.folder / BENCH_FOLDER
     used = {case.runner for case in plan.cases}
     infos = tuple(runner.info.to_json() for runner in runners if runner.info.name in used)
-    if request.resume and (found := find_resumable(folder, target.identity, plan.digest)):
-        record = load_record(found)
-        if list(record.runners) != list(infos):
-            raise UsageError(f"{found} was measured with another runner than is there now; leave out --resume")
+    if request.resume and (found := find_resumable(folder, target.identity, plan)):
+        path, record = found
+        check_conditions(record, path, infos, facts.to_json())
         record.forget_failures()
-        return record, found
+        return record, path
     record = BenchRecord(
         started=now_utc(),
         model=prepared.exported.description(),

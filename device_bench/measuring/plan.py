@@ -49,6 +49,9 @@ class Plan:
     """Passes that a case's runner does not have: case, pass, reason."""
     aa: bool = False
     """Whether the first case is measured twice in each round, for the noise floor."""
+    fixed_performance: bool = False
+    stay_awake: bool = False
+    """These two: settings of the phone that were asked for meanwhile."""
 
     @property
     def digest(self) -> str:

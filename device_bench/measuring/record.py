@@ -256,8 +256,8 @@ class BenchRecord:
             latency=spread(tuple(latencies.values())) if latencies else None,
             init_us=_middle([m.init_us for m in measured]),
             first_us=_middle([m.first_us for m in measured]),
-            p5_us=_middle([m.latency.p5_us for m in measured]),
-            p95_us=_middle([m.latency.p95_us for m in measured]),
+            p5_us=_middle([_percentile_us(m, 5) for m in measured]),
+            p95_us=_middle([_percentile_us(m, 95) for m in measured]),
             peak_rss_bytes=next((peak for peak in memory if peak is not None), None),
             sustained=self._drift(case, whole=statistic == "median"),
             throttled=any(a.throttled for a in attempts),
@@ -370,23 +370,14 @@ def load_record(path: Path) -> BenchRecord:
         UsageError: it cannot be read, or is none.
     """
     try:
-        return BenchRecord.from_json(json.loads(path.read_text("utf-8")))
+        record = BenchRecord.from_json(json.loads(path.read_text("utf-8")))
+        # Numbers that are no latencies are found out here, and not when somebody asks for them.
+        record.summaries()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}; name a file of bench/") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path} is no benchmark record of this program ({error!r:.120}); measure again") from error
-
-
-def find_resumable(folder: Path, identity: str, digest: str) -> Path | None:
-    """The newest record of that target and plan."""
-    for path in sorted(folder.glob(f"*-{identity[:8]}.json"), reverse=True):
-        try:
-            record = load_record(path)
-        except UsageError:
-            continue
-        if record.target["identity"] == identity and record.plan.digest == digest:
-            return path
-    return None
+    return record
 
 
 def describe_tool() -> dict[str, Any]:
@@ -417,6 +408,15 @@ def _median_us(measured: Measured) -> float | None:
         return measured.latency.median_us
     steady = sorted(measured.samples_us[cut:])
     return steady[len(steady) // 2]
+
+
+def _percentile_us(measured: Measured, percent: Literal[5, 95]) -> float | None:
+    """Of the same runs; by the same rule as native runners, the value at that share of the sorted runs."""
+    cut = 0 if measured.samples_us is None else steady_from(measured.samples_us)
+    if not cut or measured.samples_us is None:
+        return measured.latency.p5_us if percent == 5 else measured.latency.p95_us
+    steady = sorted(measured.samples_us[cut:])
+    return steady[min(len(steady) * percent // 100, len(steady) - 1)]
 
 
 def _outlying(samples: Sequence[Sequence[float]]) -> float | None:

@@ -170,7 +170,12 @@ class _Finder:
 
     def _start(self, path: str, sha256: str, source: str) -> Classic | Litert:
         command = Command(argv=(path, "--help"), environment=library_path(path, source))
-        usage = ask_help(self.target, command, self.folder)
+        try:
+            usage = ask_help(self.target, command, self.folder)
+        except RunnerOutputError as error:
+            raise UsageError(
+                f"{shown(path)} prints no help of a benchmark runner; give TFLite's or LiteRT's benchmark_model"
+            ) from error
         info = _native_info(usage, path, sha256, source)
         return Litert(info=info) if info.name == "litert" else Classic(info=info)
 

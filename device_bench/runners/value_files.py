@@ -19,6 +19,7 @@ from device_bench.runners.native import Flag
 from device_bench.runners.start import shown
 from device_bench.target import Command, Finished, Target
 from models.errors import RunnerOutputError
+from models.files import output_errors
 
 BATCH_BYTES = 32 * 2**20
 """Of inputs that are on the target at a time: small enough for a nearly full phone."""
@@ -99,7 +100,8 @@ def _compute_batch(
     size = inputs[:1].nbytes
     with tempfile.TemporaryDirectory() as name:
         local = Path(name) / "inputs.bin"
-        local.write_bytes(np.ascontiguousarray(inputs).tobytes())
+        with output_errors(local.parent):
+            local.write_bytes(np.ascontiguousarray(inputs).tobytes())
         target.push(local, everything)
         local.unlink()
         sizes = []

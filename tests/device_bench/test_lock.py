@@ -64,7 +64,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
 def test_a_state_folder_that_cannot_be_made_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match=r"cannot make .*, where locks are kept: .*; set XDG_STATE_HOME to a folder"):
         device_lock("0123", "phone").__enter__()
 
 

@@ -4,6 +4,7 @@ import argparse
 import inspect
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -270,6 +271,20 @@ def test_a_reader_that_is_gone_ends_the_program_silently_with_141(say: str, tmp_
         process.stdin.close()
         assert process.stderr.read() == ""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "2>/dev/full", ">&- 2>&-"])
+def test_a_closed_or_full_stream_changes_nothing_for_the_other(closed: str, tmp_path: Path) -> None:
+    body = (
+        "with progress_display() as report:\n    report(Progress(stage='a', done=1, total=1))\n"
+        "result_console().print('result')\nreturn 1"
+    )
+    line = f"{shlex.join(program(body, tmp_path))} {closed}"
+    done = subprocess.run(
+        ["sh", "-c", line], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ("" if ">&-" in closed.replace("2>&-", "") else "result\n")
 
 
 def test_an_error_line_that_nobody_reads_keeps_the_exit_code(tmp_path: Path) -> None:

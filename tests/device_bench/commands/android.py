@@ -8,6 +8,7 @@ from device_bench.measuring.artifacts import exported_folder
 from export.artifact import Artifact, Manifest, Verification, save_manifest
 from export.contents import TensorInfo
 from models.files import sha256_file
+from models.spec import MINUS_ONE_TO_ONE
 from tests.device_bench import tiny_models
 from tests.device_bench.adb_stub import AdbStub
 from tests.device_bench.phone_texts import BATTERY, GETPROP, POWER, THERMAL
@@ -87,7 +88,8 @@ def make_export(build: Path) -> Path:
     )  # fmt: skip
     manifest = Manifest(
         model={"name": MODEL, "resolution_px": 128}, weights={"source": "digits", "dataset": "digits", "sha256": "0"},
-        preprocessing={}, labels={}, calibration={}, tools={}, artifacts=(artifact,), failures={},
+        preprocessing=MINUS_ONE_TO_ONE.to_json(), labels={}, calibration={}, tools={}, artifacts=(artifact,),
+        failures={},
     )  # fmt: skip
     save_manifest(folder, manifest)
     return folder

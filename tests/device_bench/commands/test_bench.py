@@ -1,5 +1,6 @@
 """`python -m device_bench bench` against phones played by a stub adb: the whole path, Android-shaped."""
 
+import io
 import json
 import os
 import signal
@@ -9,8 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from device_bench.commands.bench import print_table
 from device_bench.measuring.record import load_record
+from device_bench.measuring.tables import bench_tables
 from tests.device_bench.adb_stub import AdbStub
 from tests.device_bench.commands.android import MODEL, USE_GPU, make_export, make_phone
 
@@ -83,15 +87,90 @@ def test_a_dry_run_prints_every_command_and_measures_nothing(tmp_path: Path) -> 
     phone = make_phone(tmp_path)
     done = run(tmp_path, phone, "--dry-run")
     assert done.returncode == 0, done.stderr
-    head, push, *processes = done.stdout.splitlines()
-    assert head == "# phone: 1 cases, 2 processes"
+    head, folder, push, check, *processes = done.stdout.splitlines()
+    assert head == "# phone: 1 cases, 2 timed processes"
+    assert folder == "adb -s phone shell 'mkdir -p /data/local/tmp/device_bench/run'"
     assert push.startswith("adb -s phone push ")
+    assert check.startswith("# here the outputs for 2 pictures are computed")
     assert len(processes) == 2
     assert all(line.startswith("adb -s phone shell '") and "--num_threads=1" in line for line in processes)
     assert records(tmp_path) == []
     plan = json.loads(run(tmp_path, phone, "--dry-run", "--json").stdout)["plans"][0]
-    assert plan["commands"][1:] == processes
+    assert plan["commands"][3:] == processes
     assert len(plan["plan"]["cases"]) == 1
+
+
+def test_the_commands_of_a_dry_run_on_this_machine_can_be_typed(tmp_path: Path) -> None:
+    phone = make_phone(tmp_path)
+    script = run(tmp_path, phone, "--device=local", "--dry-run", "--sustained=1").stdout
+    assert "data/local" not in script
+    assert script.splitlines()[-1] == "# then each case's latency process again and again, for 1 minutes"
+    done = subprocess.run(
+        ["sh", "-e"], input=script, cwd=ROOT, env=environment(tmp_path, phone) | {"TMPDIR": str(tmp_path)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_delegate_that_is_named_twice_is_measured_once(tmp_path: Path) -> None:
+    done = run(tmp_path, make_phone(tmp_path), "--delegate=cpu,cpu")
+    assert done.returncode == 0, done.stderr
+    assert len(load_record(records(tmp_path)[0]).attempts) == 2
+
+
+def test_few_processes_have_the_interval_that_they_allow(tmp_path: Path) -> None:
+    phone = make_phone(tmp_path)
+    assert "median ms (50%)" in run(tmp_path, phone).stdout
+    one = run(tmp_path, phone, "--repeats=1").stdout
+    assert "median ms " in one
+    assert "109 (" not in one
+
+
+def test_a_finished_benchmark_that_is_resumed_says_that_it_is_an_old_one(tmp_path: Path) -> None:
+    phone = make_phone(tmp_path)
+    run(tmp_path, phone)
+    done = run(tmp_path, phone, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "nothing was measured: this benchmark ended 20" in done.stdout
+    assert json.loads(run(tmp_path, phone, "--resume", "--json").stdout)["outcomes"][0]["complete"] is True
+
+
+def test_other_settings_of_the_phone_are_another_benchmark(tmp_path: Path) -> None:
+    phone = make_phone(tmp_path)
+    run(tmp_path, phone)
+    assert run(tmp_path, phone, "--resume", "--stay-awake").returncode == 0
+    assert len(records(tmp_path)) == 2
+
+
+def test_a_phone_that_is_named_and_lost_costs_the_others_nothing(tmp_path: Path) -> None:
+    phone = make_phone(tmp_path)
+    phone.devices += "gone  offline transport_id:2\n"
+    phone.save()
+    done = run(tmp_path, phone, "--device=gone,phone")
+    assert done.returncode == 3
+    assert "float32.tflite" in done.stdout
+    assert "error: gone: cannot use gone offline" in done.stderr
+    value = json.loads(run(tmp_path, phone, "--device=gone,phone", "--json").stdout)
+    assert [(row["target"], row["error"] is None) for row in value["outcomes"]] == [("phone", True), ("gone", False)]
+
+
+def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path: Path) -> None:
+    phone = make_phone(tmp_path)
+    run(tmp_path, phone)
+    (path,) = records(tmp_path)
+    tables = list(bench_tables(load_record(path)))
+    headings = []
+    for columns in (200, 60, 50, 40):
+        console = Console(width=columns, file=io.StringIO())
+        print_table(console, tables)
+        assert isinstance(console.file, io.StringIO)
+        text = console.file.getvalue()
+        assert "109 (109-109)" in text
+        assert "…" not in text
+        assert ("columns are left out" in text) == (columns < 200)
+        headings.append(text.splitlines()[0].split())
+    assert [len(row) for row in headings] == sorted((len(row) for row in headings), reverse=True)
+    assert {"p95", "first", "init", "MiB"} <= set(headings[0])
 
 
 def test_a_case_is_measured_against_itself_when_asked_to(tmp_path: Path) -> None:
@@ -162,7 +241,7 @@ WRONG = [
     (["--affinity=fast"], "unknown affinity 'fast'"),
     (["--affinity=0"], "affinity mask 0 names no CPU"),
     (["--threads=0"], "0 is outside 1..1000000"),
-    (["--threads=x"], "invalid numbers value: 'x'"),
+    (["--threads=x"], "'x' is no whole number"),
     (["--repeats=0"], "0 is outside 1..1000000"),
     (["--min-seconds=nan"], "nan is outside 0..86400"),
     (["--max-seconds=0.5"], "--max-seconds 0.5 must be more than --min-seconds 1.0"),
@@ -182,7 +261,7 @@ def test_bad_input_is_one_line_and_2(tmp_path: Path, words: list[str], message: 
     assert records(tmp_path) == []
 
 
-def test_two_phones_without_a_choice_are_named_and_with_all_both_are_measured(tmp_path: Path) -> None:
+def test_two_phones_without_a_choice_are_named_and_with_all_both_are_planned(tmp_path: Path) -> None:
     phone = make_phone(tmp_path)
     phone.devices = (
         "one  device product:p model:A device:d transport_id:1\ntwo  device product:p model:B device:d transport_id:2\n"
@@ -194,8 +273,9 @@ def test_two_phones_without_a_choice_are_named_and_with_all_both_are_measured(tm
     assert done.returncode == 2
     assert "one" in done.stderr
     assert "two" in done.stderr
-    assert run(tmp_path, phone, "--device=all").returncode == 0
-    assert len(records(tmp_path)) == 2
+    # Both are one machine's processes here, so at work they would take each other for a stranger.
+    plans = json.loads(run(tmp_path, phone, "--device=all", "--dry-run", "--json").stdout)["plans"]
+    assert [plan["target"] for plan in plans] == ["one", "two"]
 
 
 def test_an_unauthorized_phone_says_what_to_do_and_3(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from device_bench.measuring.record import (
     Attempt,
     BenchRecord,
     check_name,
-    find_resumable,
     load_record,
     record_stem,
     save_record,
@@ -187,23 +186,6 @@ def test_what_is_no_record_is_bad_input(tmp_path: Path, text: str) -> None:
         load_record(path)
     with pytest.raises(UsageError, match=r"^cannot read .*No such file or directory; name a file of bench/$"):
         load_record(tmp_path / "b.json")
-
-
-def test_the_newest_record_of_the_same_target_and_plan_is_resumed(tmp_path: Path) -> None:
-    identity = "1f0c9a2b" * 2
-
-    def keep(stamp: str, **changes: object) -> Path:
-        path = tmp_path / f"{record_stem(stamp, 'Pixel 8', identity)}.json"
-        save_record(path, make_record(*FIVE[:2], **changes))
-        return path
-
-    keep("2026-11-21T10:00:00Z", finished="2026-11-21T10:10:00Z")
-    wanted = keep("2026-11-21T11:00:00Z")
-    keep("2026-11-21T12:00:00Z", plan=make_plan(repeats=7))
-    keep("2026-11-21T13:00:00Z", target={"identity": "1f0c9a2b00000000"})
-    (tmp_path / f"20261121T140000Z-pixel_8-{identity[:8]}.json").write_text("{", "utf-8")
-    assert find_resumable(tmp_path, identity, make_plan().digest) == wanted
-    assert find_resumable(tmp_path, "0" * 16, make_plan().digest) is None
 
 
 def test_names_of_records_are_plain_whatever_the_phone_is_called() -> None:

@@ -361,5 +361,5 @@ def test_a_real_program_that_is_no_runner_is_refused(tmp_path: Path) -> None:
     import platform
 
     facts = make_facts(machine=platform.machine())
-    with pytest.raises(DeviceError):
+    with pytest.raises(UsageError, match="prints no help of a benchmark runner; give TFLite's or LiteRT's"):
         available_runners(Desktop(), facts, str(tmp_path), runner_path=real_program(tmp_path), report=silent)
