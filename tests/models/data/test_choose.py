@@ -11,7 +11,7 @@ def test_digits_are_called_digits() -> None:
 
 
 def test_an_unknown_data_set_is_answered_with_those_there_are() -> None:
-    with pytest.raises(UnknownNameError, match=r"^unknown data set 'imagenette'; known: digits"):
+    with pytest.raises(UnknownNameError, match=r"^unknown data set 'imagenette'; known: cifar10, digits, shapes;"):
         dataset_loader("imagenette")
     with pytest.raises(UnknownNameError, match=r"^unknown data set 'digit'; did you mean digits\?"):
         load_dataset("digit")

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -64,6 +64,7 @@ def test_a_chain_of_small_steps_is_not_one_group() -> None:
     assert groups[50] != groups[0]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1), st.sets(st.integers(0, 63), max_size=MAX_BITS))
 def test_fingerprints_that_are_near_share_a_part(bits: int, flipped: set[int]) -> None:
     other = bits

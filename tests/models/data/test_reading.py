@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.data import Dataset, LazyPixels, Pixels, batches, lazy_pixels, load_digits, open_pixels, preprocess
@@ -36,6 +36,7 @@ def test_a_small_split_is_held_and_a_large_one_is_not(digits: Dataset) -> None:
     assert np.array_equal(lazy[np.array([3, 1, 3])], held[[3, 1, 3]])
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 49), max_size=60), st.integers(1, 13))
 def test_batches_are_the_same_pictures_in_the_same_order_whether_held_or_not(order: list[int], count: int) -> None:
     digits = load_digits_once()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import models.data.shapes
@@ -21,8 +21,9 @@ from models.worker import Progress
 
 SMALL = "shapes:train=34,validation=17,test=34,size=32"
 
-# SHA-256 of all classes' first scenes, as rendered on x86-64 Linux with AVX-512. Another machine that gives other bytes
-# has another data set; then this test is right and the renderer is wrong.
+# SHA-256 of all classes' first scenes: equal on x86-64 (NumPy 2.4.6, with AVX-512 and with SSE alone) and on ARM64 (NumPy
+# 2.5.5, emulated by qemu 7.2), on 2026-11-21. Another machine that gives other bytes has another data set; then this
+# test is right and the renderer is wrong.
 SCENES = {
     (32, 0, 0): "373b935a4614b0d5bca04b803efb52efaf9ec240cc452228e41a35bf1b4c90f9",
     (96, 0, 2): "2fde3f124a0dcdf22e2288c36abe6b4dfea24550102199c0bd4bfc01a5a75fdc",
@@ -42,7 +43,7 @@ def test_scenes_are_the_same_bytes_on_every_machine(which: tuple[int, int, int])
 def test_random_numbers_are_those_of_philox_on_every_machine() -> None:
     draws = Draws(seed=1, stream=2, number=3)
     assert [draws.below(1000) for _ in range(3)] == [747, 188, 64]
-    assert draws.between(-1.0, 1.0) == 0
+    assert draws.between(-1.0, 1.0) == 0.8276760603346709
 
 
 def test_there_are_enough_classes_and_no_two_scenes_are_alike() -> None:
@@ -56,6 +57,7 @@ def test_there_are_enough_classes_and_no_two_scenes_are_alike() -> None:
     assert len(scenes) == 18
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1))
 def test_directions_have_length_one(seed: int, number: int) -> None:
     cosine, sine = Draws(seed=seed, stream=0, number=number).direction()

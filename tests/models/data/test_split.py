@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.data import SPLITS, grouped_split, load_digits, stratified_sample, stratified_split
@@ -35,6 +35,7 @@ def test_a_sample_of_nothing_or_of_more_than_there_is_is_refused(count: int) -> 
     assert str(raised.value) == f"cannot take {count} calibration images from a split of 1258; ask for 1 to 1258"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30)), min_size=1, max_size=200), st.integers(0, 9))
 def test_a_group_is_never_on_two_sides_and_no_picture_is_lost(pairs: list[tuple[int, int]], seed: int) -> None:
     classes, groups = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
