@@ -77,9 +77,9 @@ def quantize_tflite(tflite: bytes, precision: Precision, ranges: Ranges | None) 
     """
     if precision.name == "float32":
         return tflite
-    _refuse_float_islands(tflite, precision)
     statistics, source = None, tflite
     try:
+        _refuse_float_islands(tflite, precision)
         if precision.calibrated and ranges is not None:
             statistics = as_statistics(ranges, tflite)
             source = _with_storable_biases(tflite, precision, ranges)
@@ -87,6 +87,8 @@ def quantize_tflite(tflite: bytes, precision: Precision, ranges: Ranges | None) 
             result = quantizer.Quantizer(source, RECIPES[precision.name]()).quantize(
                 statistics, enable_progress_bar=False, enable_progress_report=False
             )
+    except ConversionError:
+        raise
     except Exception as error:
         raise ConversionError(f"litert-quantizer refused {precision.name}: {error}") from error
     content = write_model(read_model(bytes(result.quantized_model)))

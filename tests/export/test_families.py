@@ -42,6 +42,9 @@ SMALL = {
 ROWS = [replace(MODELS[name], resolution_px=side, num_classes=CLASSES) for name, side in SMALL.items()]
 ROWS += [replace(spec, num_classes=CLASSES) for spec in MODELS.values()]
 
+# V4 large at 384 px takes minutes, on a busy machine more than the usual limit.
+SLOW = (pytest.mark.slow, pytest.mark.timeout(1800))
+
 
 def silent(_: Progress) -> None:
     """Takes progress and shows none."""
