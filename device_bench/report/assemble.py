@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from device_bench.report.baselines import Reference, choose_reference, make_references, mark_reference
-from device_bench.report.collect import BenchFile, Found
+from device_bench.report.collect import BaselineFile, BenchFile, Found, ManifestFile
 from device_bench.report.exports import make_export
 from device_bench.report.problems import artifact_problems, baseline_problems, bench_problems, conversion_problems
 from device_bench.report.results import Row, describe_device, make_rows
@@ -34,7 +34,7 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
     unread = list(found.unread)
     exports = tuple(_exports(found, unread))
     known = {(e.model, e.weights): frozenset(a.sha256 for a in e.artifacts) for e in exports}
-    references = _references(found, unread)
+    sound, references = _references(found, unread)
     read = tuple(_benches(found, known, unread))
     newest, older = _by_age([row for _, _, rows in read for row in rows])
     compared = tuple(_compared(newest, older, references, exports))
@@ -50,7 +50,7 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
         exports=tuple(sorted(exports, key=lambda e: (e.model != focus, e.model, e.weights))),
         results=tuple(sorted(results, key=lambda r: (r.model != focus, r.model, r.weights, order[r.device], _rank(r)))),
         baselines=tuple(row for group in references.values() for row in mark_reference(group)),
-        problems=(*artifact_problems(exports), *_problems(found, read, newest), *unread),
+        problems=(*artifact_problems(exports), *_problems(found.manifests, sound, read, newest), *unread),
         history=tuple(_older(row.result) for row in reversed(older)),
     )
 
@@ -87,17 +87,20 @@ def _by_age(rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
 
 
 def _problems(
-    found: Found, read: Sequence[tuple[BenchFile, Device, tuple[Row, ...]]], newest: Sequence[Row]
+    manifests: Sequence[ManifestFile],
+    baselines: Sequence[BaselineFile],
+    read: Sequence[tuple[BenchFile, Device, tuple[Row, ...]]],
+    newest: Sequence[Row],
 ) -> Iterator[Problem]:
     """Of exports, of benchmarks that hold a result that counts or are the last of a device, of the last baselines."""
-    for manifest in found.manifests:
+    for manifest in manifests:
         yield from _sound(manifest.folder, conversion_problems(manifest))
     last = {(device.identity, str(file.record.model["name"])): file.path for file, device, _ in read}
     for file, device, _ in read:
         counting = {row.result.case for row in newest if row.result.record == file.path}
         if counting or file.path in last.values():
             yield from _sound(file.path, bench_problems(file, device, counting))
-    desktop = {str(file.record.model.get("name")): file for file in found.baselines}
+    desktop = {str(file.record.model["name"]): file for file in baselines}
     for baseline in desktop.values():
         yield from _sound(baseline.path, baseline_problems(baseline))
 
@@ -157,8 +160,12 @@ def _exports(found: Found, unread: list[Problem]) -> Iterator[Export]:
             unread.append(_unread(row.folder, error))
 
 
-def _references(found: Found, unread: list[Problem]) -> dict[_Origin, list[Reference]]:
-    """By model and weights; of each engine, precision and batch the newest."""
+def _references(found: Found, unread: list[Problem]) -> tuple[tuple[BaselineFile, ...], dict[_Origin, list[Reference]]]:
+    """The baselines that are sound; and by model and weights, of each engine, precision and batch the newest.
+
+    One that was cut off, or in which everything failed, does not count where there is another.
+    """
+    sound: list[BaselineFile] = []
     newest: dict[_Origin, dict[tuple[str, ...], Reference]] = {}
     for file in found.baselines:
         try:
@@ -168,11 +175,14 @@ def _references(found: Found, unread: list[Problem]) -> dict[_Origin, list[Refer
         except _MALFORMED as error:
             unread.append(_unread(file.path, error))
             continue
+        sound.append(file)
         for ref in references:
             row = ref.row
             case = (row.device, row.engine, row.precision, str(row.batch), str(row.threads))
-            newest.setdefault((row.model, row.weights), {})[case] = ref
-    return {origin: list(cases.values()) for origin, cases in newest.items()}
+            cases = newest.setdefault((row.model, row.weights), {})
+            if ref.told or case not in cases or not cases[case].told:
+                cases[case] = ref
+    return tuple(sound), {origin: list(cases.values()) for origin, cases in newest.items()}
 
 
 def _compared(

@@ -21,6 +21,8 @@ class Reference:
     row: BaselineRow
     processes_us: tuple[tuple[float, ...], ...]
     """Latency of each run of each process, of the row's headline."""
+    told: bool
+    """Whether its baseline came to its end, and measured something."""
 
     def latencies(self, statistic: str) -> list[float]:
         """One per process, by the statistic that the other side has: its median or its mean."""
@@ -33,7 +35,9 @@ def make_references(file: BaselineFile) -> tuple[Reference, ...]:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the record lacks what this program writes.
     """
-    return tuple(_reference(file, summary) for summary in file.record.summaries())
+    summaries = file.record.summaries()
+    told = file.record.finished is not None and any(summary.failure is None for summary in summaries)
+    return tuple(_reference(file, summary, told) for summary in summaries)
 
 
 def choose_reference(references: Sequence[Reference]) -> Reference | None:
@@ -54,7 +58,7 @@ def mark_reference(references: Sequence[Reference]) -> tuple[BaselineRow, ...]:
     return tuple(replace(ref.row, reference=ref is chosen) for ref in references)
 
 
-def _reference(file: BaselineFile, summary: Summary) -> Reference:
+def _reference(file: BaselineFile, summary: Summary, told: bool) -> Reference:
     record, case = file.record, summary.case
     valid = [a for a in record.attempts_of(case.name, "latency") if a.valid and a.measured]
     facts = record.target["facts"]
@@ -83,7 +87,7 @@ def _reference(file: BaselineFile, summary: Summary) -> Reference:
         failure=summary.failure,
     )
     samples = tuple(tuple(a.measured.samples_us[summary.headline] or ()) for a in valid if a.measured)
-    return Reference(row=row, processes_us=tuple(runs for runs in samples if runs))
+    return Reference(row=row, processes_us=tuple(runs for runs in samples if runs), told=told)
 
 
 def _versions(record: BaselineRecord, valid: Sequence[Attempt]) -> str:

@@ -60,6 +60,9 @@ def baseline_problems(file: BaselineFile) -> Iterator[Problem]:
     where = f"{record.model['name']} on the desktop, {record.started} ({file.path})"
     if record.failure is not None:
         yield Problem(what="baseline ended early", where=where, why=record.failure)
+    elif record.finished is None:
+        why = f"killed, or still running: {len(record.attempts)} processes ended; make baseline measures again"
+        yield Problem(what="baseline ended early", where=where, why=why)
     for row in record.engines:
         engine = f"{where}: {row.engine} {row.precision}"
         if row.reason is not None:

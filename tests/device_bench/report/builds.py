@@ -201,18 +201,26 @@ def add_bench(build: Path, record: BenchRecord | None = None, name: str = "one")
     return record
 
 
-def add_baseline(build: Path, *, gpu: bool = True, model: str = MODEL, name: str = "one") -> BaselineRecord:
+def add_baseline(
+    build: Path, *, gpu: bool = True, model: str = MODEL, name: str = "one", failure: str | None = None, **changes: Any
+) -> BaselineRecord:
+    """Five processes; with a failure, each of them has it."""
     place = baselines.on_gpu() if gpu else baselines.placement()
     engine = "onnxruntime-cuda" if gpu else "onnxruntime-cpu"
     case = baselines.case(engine=engine)
     attempts = [
         baselines.attempt(
-            case=case.name, round=turn, placement=place, measured=baselines.measured(2000.0 + turn, 2500.0)
+            case=case.name,
+            round=turn,
+            placement=place,
+            measured=baselines.measured(2000.0 + turn, 2500.0),
+            failure=failure,
         )
         for turn in range(5)
     ]
-    record = baselines.record(cases=[case], attempts=attempts, repeats=5)
-    record.model = {"name": model, "weights": "digits", "weights_sha256": "a" * 64}
+    origin = {"name": model, "weights": "digits", "weights_sha256": "a" * 64}
+    value = {"cases": [case], "attempts": attempts, "repeats": 5, "model": origin, "finished": "2026-11-21T12:20:00Z"}
+    record = baselines.record(**value | changes)
     record.target = {**record.target, "gpu": {"name": "NVIDIA T4", "driver_version": "570"} if gpu else None}
     save_baseline(folder_of(build, model) / "baseline" / f"{name}.json", record)
     return record

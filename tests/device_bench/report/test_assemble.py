@@ -153,6 +153,33 @@ def test_a_gpu_is_preferred_to_a_newer_cpu_baseline(tmp_path: Path) -> None:
     assert [(row.accelerator, row.reference) for row in report.baselines] == [("gpu", True), ("cpu", False)]
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"finished": None}, "killed, or still running: 5 processes ended; make baseline measures again"),
+        ({"finished": None, "repeats": 9}, "killed, or still running: 5 processes ended; make baseline measures again"),
+        ({"failure": "out of memory"}, "out of memory"),
+    ],
+)
+def test_a_baseline_that_was_cut_off_or_failed_displaces_no_older_one(
+    tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    full_build(tmp_path)
+    add_baseline(tmp_path, name="two", started="2026-11-22T12:00:00Z", **changes)
+    report = report_of(tmp_path)
+    assert [(row.started, row.reference) for row in report.baselines if row.failure is None] == [
+        ("2026-11-21T12:00:00Z", True)
+    ]
+    assert by_precision(report)["int8"].against_desktop is not None
+    assert told in [problem.why for problem in report.problems]
+
+
+def test_a_baseline_that_was_cut_off_is_told_of_as_such(tmp_path: Path) -> None:
+    add_baseline(tmp_path, finished=None)
+    (problem,) = report_of(tmp_path).problems
+    assert problem.what == "baseline ended early"
+
+
 def test_too_few_processes_give_a_ratio_without_interval_and_say_so(tmp_path: Path) -> None:
     cases = cases_of(MODEL, ["float32", "int8"])
     attempts = [a for case in cases for a in attempts_of(case, rounds=1)]
