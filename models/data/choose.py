@@ -79,6 +79,8 @@ def folder_path(text: str) -> tuple[Path, bool] | None:
     """
     path = text.removeprefix(ALLOW_BROKEN)
     allowed = path != text
+    if not path:
+        return None
     if not allowed and path.partition(":")[0] in DATASETS:
         return None
     return (Path(path), allowed) if os.sep in path or allowed or Path(path).is_dir() else None

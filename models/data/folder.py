@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -152,10 +153,11 @@ class Folder:
 
 def folder_slug(root: Path) -> str:
     """The folder's name in ASCII with a part of its path's hash: safe as a file name, and different for each path."""
-    resolved = root.resolve()
-    plain = unicodedata.normalize("NFKD", resolved.name).encode("ascii", "ignore").decode()
+    # Not by pathlib, which gives up at a link in a circle.
+    resolved = os.path.realpath(root)
+    plain = unicodedata.normalize("NFKD", Path(resolved).name).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")[:40] or "folder"
-    return f"{name}-{hashlib.sha256(str(resolved).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    return f"{name}-{hashlib.sha256(resolved.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 def read_folder(root: Path, report: Report) -> Folder:

@@ -3,6 +3,7 @@
 import os
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.data.decode import MAX_PIXELS, read_picture
+from models.data.decode import MAX_PIXELS, decode_picture, read_picture
+from models.data.preparing import least_side_px, prepare_picture
 from models.errors import DataError
+from models.spec import MINUS_ONE_TO_ONE
 from tests.models.data.pictures import blobs, save
 
 
@@ -152,6 +155,41 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path: Path) -> None:
     frames = [Image.fromarray(blobs(seed)) for seed in (1, 2)]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
     assert np.array_equal(read_picture(tmp_path / "a.webp"), blobs(1))
+
+
+def test_the_first_picture_of_a_telephone_s_multi_picture_jpeg_is_taken(tmp_path: Path) -> None:
+    frames = [Image.fromarray(blobs(seed)) for seed in (1, 2)]
+    frames[0].save(tmp_path / "a.mpo", save_all=True, append_images=frames[1:], quality=95)
+    (tmp_path / "a.mpo").rename(tmp_path / "a.jpg")
+    assert np.abs(read_picture(tmp_path / "a.jpg").astype(int) - blobs(1)).max() <= 24
+
+
+def test_a_large_jpeg_may_be_halved_while_it_is_decoded_but_not_below_the_sides_asked_for(tmp_path: Path) -> None:
+    pixels = blobs(1, width=800, height=600)
+    large = save(tmp_path / "a.jpg", pixels, quality=95, exif=exif(6))
+    sizes = {least: decode_picture(large, least).size for least in (75, 76, 150, 151, 300, 301, 601)}
+    assert sizes == {
+        75: (75, 100),
+        76: (150, 200),
+        150: (150, 200),
+        151: (300, 400),
+        300: (300, 400),
+        301: (600, 800),
+        601: (600, 800),
+    }
+    assert decode_picture(save(tmp_path / "a.png", pixels), 75).size == (800, 600)
+
+
+@pytest.mark.parametrize("fit", [{"fit": "stretch"}, {"fit": "crop", "crop_share": 0.875}, {"fit": "pad"}])
+def test_halving_changes_what_a_network_sees_by_a_few_grey_levels_at_most(tmp_path: Path, fit: dict[str, Any]) -> None:
+    preprocessing = replace(MINUS_ONE_TO_ONE, **fit)
+    path = save(tmp_path / "a.jpg", blobs(5, width=2000, height=1500), quality=90)
+    fast = prepare_picture(decode_picture(path, least_side_px(preprocessing, 96)), preprocessing, 96)
+    whole = prepare_picture(decode_picture(path), preprocessing, 96)
+    assert decode_picture(path, least_side_px(preprocessing, 96)).size < (2000, 1500)
+    difference = np.abs(fast.astype(int) - whole)
+    assert difference.mean() < 0.5
+    assert difference.max() <= 4
 
 
 def refusal(path: Path) -> str:

@@ -21,9 +21,9 @@ from models.worker import Progress
 
 SMALL = "shapes:train=34,validation=17,test=34,size=32"
 
-# SHA-256 of all classes' first scenes: equal on x86-64 (NumPy 2.4.6, with AVX-512 and with SSE alone) and on ARM64 (NumPy
-# 2.5.5, emulated by qemu 7.2), on 2026-11-21. Another machine that gives other bytes has another data set; then this
-# test is right and the renderer is wrong.
+# SHA-256 of all classes' first scenes: equal on x86-64 (NumPy 2.4.6, with AVX-512 and with SSE alone) and on ARM64
+# (NumPy 2.5.5, emulated by qemu 7.2), on 2026-11-21. Another machine that gives other bytes has another data set; then
+# this test is right and the renderer is wrong.
 SCENES = {
     (32, 0, 0): "373b935a4614b0d5bca04b803efb52efaf9ec240cc452228e41a35bf1b4c90f9",
     (96, 0, 2): "2fde3f124a0dcdf22e2288c36abe6b4dfea24550102199c0bd4bfc01a5a75fdc",
