@@ -65,13 +65,16 @@ def scan_files(
             unread.append((file, stamp))
     if unread:
         with making_in(cache), ThreadPoolExecutor(thread_count(), thread_name_prefix="scan") as pool:
-            for start in range(0, len(unread), PART):
-                part = unread[start : start + PART]
-                report(Progress(stage=STAGE, done=start, total=len(unread)))
-                found = pool.map(lambda item: item[1] + _examine(root / item[0].path), part)
-                rows |= {item[0].path: row for item, row in zip(part, found, strict=True)}
-            report(Progress(stage=STAGE, done=len(unread), total=len(unread)))
-            write_file(cache / INDEX_FILE, json.dumps({"key": _index_key(), "files": rows}).encode())
+            try:
+                for start in range(0, len(unread), PART):
+                    part = unread[start : start + PART]
+                    report(Progress(stage=STAGE, done=start, total=len(unread)))
+                    found = pool.map(lambda item: item[1] + _examine(root / item[0].path), part)
+                    rows |= {item[0].path: row for item, row in zip(part, found, strict=True)}
+                report(Progress(stage=STAGE, done=len(unread), total=len(unread)))
+            finally:
+                # Interrupted after an hour, the next run goes on from here.
+                write_file(cache / INDEX_FILE, json.dumps({"key": _index_key(), "files": rows}).encode())
     pictures = [_picture(file, rows[file.path]) for file in files if len(rows[file.path]) > 3]
     broken = [Problem(file.path, rows[file.path][2]) for file in files if len(rows[file.path]) == 3]
     return pictures, broken

@@ -211,6 +211,20 @@ def test_files_are_examined_once_and_again_when_they_change(flowers: Path, monke
     assert len(after.images) == 29
 
 
+def test_an_interrupted_examination_goes_on_where_it_was(flowers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.data.scan.PART", 10)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.done == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read_folder(flowers, interrupt)
+    read = counted(monkeypatch)
+    assert len(read_folder(flowers, ignore).pictures) == 30
+    assert len(read) == 10
+
+
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b'{"key": 1}', b"\xff"])
 def test_a_damaged_index_is_made_anew(
     flowers: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes
