@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 
 from device_bench.measuring.record import BENCH_FOLDER, BenchRecord, load_record
 from models.errors import UsageError
+
+LARGEST_BYTES = 256 * 2**20
+"""Of one record; 500 processes with all their runs take some 20 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +66,33 @@ def section(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def check_file(path: Path) -> None:
+    """Before it is opened: what lies in a folder may be a pipe that never ends, or a device that never does either.
+
+    Raises:
+        UsageError: it cannot be read, is no regular file, or is too large to be a record.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {error}; remove it or mend it") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise UsageError(f"{path} is no regular file; move it elsewhere")
+    if found.st_size > LARGEST_BYTES:
+        raise UsageError(f"{path} has {found.st_size} bytes, at most {LARGEST_BYTES} are read; move it elsewhere")
+
+
 def load_stored(path: Path) -> Stored:
     """The record in a file.
 
     Raises:
         UsageError: it cannot be read, or is none.
     """
-    record = load_record(path)
+    check_file(path)
     try:
+        record = load_record(path)
         _prove(record)
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, StopIteration) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, StopIteration) as error:
         raise UsageError(f"{path} is no benchmark record of this program ({error!r:.120}); measure again") from error
     return Stored(path=path, record=record)
 

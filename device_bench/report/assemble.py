@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from device_bench.report.baselines import Reference, choose_reference, make_references, mark_reference
@@ -13,9 +13,12 @@ from device_bench.report.results import Row, describe_device, make_rows
 from device_bench.report.sound import check_types
 from device_bench.report.speed import paired_speedup, unpaired_speedup
 from device_bench.report.values import Device, Export, Older, Problem, Report, Result, Speedup
+from export.artifact import MANIFEST_FILE
 from export.precision import PRECISIONS
 
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration)
+_LATENCIES_US = (1e-6, 1e15)
+"""What may be divided and multiplied; nothing takes a picosecond, or thirty years."""
 _Origin = tuple[str, str]
 
 
@@ -33,7 +36,7 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
     """
     unread = list(found.unread)
     exports = tuple(_exports(found, unread))
-    known = {(e.model, e.weights): frozenset(a.sha256 for a in e.artifacts) for e in exports}
+    known = {(e.model, e.weights): frozenset((a.file, a.sha256) for a in e.artifacts) for e in exports}
     sound, references = _references(found, unread)
     read = tuple(_benches(found, known, unread))
     newest, older = _by_age([row for _, _, rows in read for row in rows])
@@ -56,7 +59,7 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
 
 
 def _benches(
-    found: Found, known: Mapping[_Origin, frozenset[str]], unread: list[Problem]
+    found: Found, known: Mapping[_Origin, frozenset[tuple[str, str]]], unread: list[Problem]
 ) -> Iterator[tuple[BenchFile, Device, tuple[Row, ...]]]:
     """What the benchmarks' records say, as far as they are sound."""
     for file in found.benches:
@@ -65,10 +68,18 @@ def _benches(
             check_types(device)
             for row in rows:
                 check_types(row.result)
+                _check_latencies(row.latencies_us.values())
         except _MALFORMED as error:
             unread.append(_unread(file.path, error))
         else:
             yield file, device, rows
+
+
+def _check_latencies(values: Iterable[float]) -> None:
+    low, high = _LATENCIES_US
+    for value in values:
+        if not low < value < high:
+            raise ValueError(f"a latency is {value:g} us")
 
 
 def _by_age(rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
@@ -157,7 +168,7 @@ def _exports(found: Found, unread: list[Problem]) -> Iterator[Export]:
             check_types(export)
             yield export
         except _MALFORMED as error:
-            unread.append(_unread(row.folder, error))
+            unread.append(_unread(f"{row.folder}/{MANIFEST_FILE}", error))
 
 
 def _references(found: Found, unread: list[Problem]) -> tuple[tuple[BaselineFile, ...], dict[_Origin, list[Reference]]]:
@@ -172,6 +183,7 @@ def _references(found: Found, unread: list[Problem]) -> tuple[tuple[BaselineFile
             references = make_references(file)
             for ref in references:
                 check_types(ref.row)
+                _check_latencies(value for runs in ref.processes_us for value in runs)
         except _MALFORMED as error:
             unread.append(_unread(file.path, error))
             continue

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from device_bench.baseline.record import BASELINE_FOLDER, BaselineRecord, load_baseline
+from device_bench.comparing.records import check_file
 from device_bench.measuring.record import BENCH_FOLDER, BenchRecord, load_record
 from device_bench.report.values import Problem
 from export.artifact import MANIFEST_FILE, Manifest
 from models.errors import UsageError
 from models.files import sha256_file
-
-LARGEST_BYTES = 256 * 2**20
-"""Of one record; 500 processes with all their runs take some 20 MB."""
 
 _Value = TypeVar("_Value")
 
@@ -74,16 +72,21 @@ def collect(build_dir: Path) -> Found:
         for folder in folders:
             for path in sorted(folder.glob(pattern)):
                 try:
-                    _check_size(path)
+                    check_file(path)
                     yield path.relative_to(build_dir).as_posix(), load(path)
-                except (UsageError, RecursionError) as error:
+                except (UsageError, RecursionError, ArithmeticError, LookupError) as error:
                     where = path.relative_to(build_dir).as_posix()
-                    unread.append(Problem(what="unreadable file", where=where, why=str(error)))
+                    why = (
+                        str(error)
+                        if isinstance(error, UsageError)
+                        else f"not as this program writes it ({error!r:.120})"
+                    )
+                    unread.append(Problem(what="unreadable file", where=where, why=why))
 
     manifests = tuple(manifest for _, manifest in read(MANIFEST_FILE, _load_manifest))
-    benches = [BenchFile(path=path, record=record) for path, record in read(f"{BENCH_FOLDER}/*.json", load_record)]
+    benches = [BenchFile(path=path, record=record) for path, record in read(f"{BENCH_FOLDER}/*.json", _load_bench)]
     baselines = [
-        BaselineFile(path=path, record=record) for path, record in read(f"{BASELINE_FOLDER}/*.json", load_baseline)
+        BaselineFile(path=path, record=record) for path, record in read(f"{BASELINE_FOLDER}/*.json", _load_baseline)
     ]
     return Found(
         manifests=tuple(replace(row, folder=str(Path(row.folder).relative_to(build_dir))) for row in manifests),
@@ -93,13 +96,22 @@ def collect(build_dir: Path) -> Found:
     )
 
 
-def _check_size(path: Path) -> None:
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}; remove it or mend it") from error
-    if size > LARGEST_BYTES:
-        raise UsageError(f"{path} has {size} bytes, at most {LARGEST_BYTES} are read; move it out of the build folder")
+def _load_bench(path: Path) -> BenchRecord:
+    record = load_record(path)
+    _check_started(path, record.started)
+    return record
+
+
+def _load_baseline(path: Path) -> BaselineRecord:
+    record = load_baseline(path)
+    _check_started(path, record.started)
+    return record
+
+
+def _check_started(path: Path, started: object) -> None:
+    # Records are put in order by it before anything else in them is looked at.
+    if not isinstance(started, str):
+        raise UsageError(f"{path} says that it was started {started!r:.40}, which is no date; measure again")
 
 
 def _load_manifest(path: Path) -> ManifestFile:
@@ -108,7 +120,7 @@ def _load_manifest(path: Path) -> ManifestFile:
         changed = [a.file for a in manifest.artifacts if not _is_unchanged(path.parent / a.file, a.sha256)]
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}; remove it or mend it") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise UsageError(f"{path} is no manifest of this program ({error!r:.120}); export again") from error
     return ManifestFile(folder=str(path.parent), manifest=manifest, changed=frozenset(changed))
 

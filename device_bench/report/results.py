@@ -64,12 +64,12 @@ def result_id(record: BenchRecord, case: Case) -> str:
     return f"{record.target['identity']} {record.model['name']} {record.model['weights']} {case.name}"
 
 
-def make_rows(file: BenchFile, known: Mapping[tuple[str, str], frozenset[str]]) -> tuple[Row, ...]:
+def make_rows(file: BenchFile, known: Mapping[tuple[str, str], frozenset[tuple[str, str]]]) -> tuple[Row, ...]:
     """One row per case of a record, in its order, without comparisons.
 
     Args:
         file: The record.
-        known: Hashes of the exported files, by model and weights.
+        known: Names and hashes of the exported files, by model and weights.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the record lacks what this program writes.
@@ -77,10 +77,9 @@ def make_rows(file: BenchFile, known: Mapping[tuple[str, str], frozenset[str]]) 
     record = file.record
     origin = (str(record.model["name"]), str(record.model["weights"]))
     cases = {case.name: case for case in record.plan.cases}
-    return tuple(
-        _row(file, cases[summary.case], summary, cases[summary.case].model.sha256 in known.get(origin, frozenset()))
-        for summary in record.summaries()
-    )
+    files = known.get(origin, frozenset())
+    rows = [(cases[summary.case], summary) for summary in record.summaries()]
+    return tuple(_row(file, case, summary, (case.model.file, case.model.sha256) in files) for case, summary in rows)
 
 
 def _row(file: BenchFile, case: Case, summary: Summary, known: bool) -> Row:

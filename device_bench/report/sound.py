@@ -9,7 +9,7 @@ from typing import Any
 
 
 def check_types(row: Any) -> None:
-    """Raises ValueError if a text, number or truth value anywhere in a frozen row is of another kind, or not finite."""
+    """Raises ValueError if a text, number or truth value anywhere in a frozen row is of another kind, not finite, or too large."""
     for field in fields(row):
         value, kind = getattr(row, field.name), str(field.type)
         if value is None and "None" in kind:
@@ -25,15 +25,22 @@ def _check(value: Any, kind: str, where: str) -> None:
     elif kind.startswith("tuple["):
         if not isinstance(value, tuple):
             raise ValueError(f"{where} is no tuple but {type(value).__name__}")
+        kinds = kind.removeprefix("tuple[").removesuffix("]").split(", ")
+        _demand(kinds[-1] == "..." or len(value) == len(kinds), value, where)
         for item in value:
-            _check(item, kind.removeprefix("tuple[").split(",")[0].rstrip("]"), where)
+            _check(item, kinds[0], where)
     elif kind == "bool":
         _demand(isinstance(value, bool), value, where)
     elif kind in ("int", "float"):
         known = isinstance(value, int if kind == "int" else (int, float)) and not isinstance(value, bool)
-        _demand(known and math.isfinite(value), value, where)
+        _demand(known and _is_finite(value), value, where)
     else:
         _demand(isinstance(value, str), value, where)
+
+
+def _is_finite(value: float) -> bool:
+    # JSON's integers have no limit; those of nobody else are larger.
+    return abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value)
 
 
 def _check_mapping(value: Any, kind: str, where: str) -> None:

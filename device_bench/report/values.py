@@ -256,7 +256,8 @@ class Report:
             row
             for export in self.exports
             for row in export.artifacts
-            if row.sha256 == result.sha256 and row.file == result.file and row.weights == result.weights
+            if (row.model, row.weights, row.file, row.sha256)
+            == (result.model, result.weights, result.file, result.sha256)
         )
 
     def to_json(self) -> dict[str, Any]:

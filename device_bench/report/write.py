@@ -53,5 +53,6 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path, Path]:
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for name, text in contents.items():
-        write_file(folder / name, text.encode())
+        # Half of a pair of surrogates, as JSON can have it in a name, is no text in UTF-8.
+        write_file(folder / name, text.encode("utf-8", "replace"))
     return folder / PAGE_FILE, folder / MARKDOWN_FILE, folder / JSON_FILE

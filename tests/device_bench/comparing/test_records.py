@@ -1,6 +1,7 @@
 """Finding records: the newest of each, and what is none."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,16 @@ def test_no_folder_and_no_records_are_errors_with_a_next_step(tmp_path: Path) ->
     (tmp_path / "x.json").write_text("[]")
     with pytest.raises(UsageError, match=r"^no benchmark record in .*: .*x\.json is no benchmark record"):
         newest(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path, kind: str) -> None:
+    store(tmp_path / "good.json", make_record())
+    path = tmp_path / "odd.json"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    found, refused = find_stored(tmp_path)
+    assert len(found) == 1
+    assert refused == (f"{path} is no regular file; move it elsewhere",)

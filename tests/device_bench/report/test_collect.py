@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from device_bench.report import collect as module
+from device_bench.comparing import records as module
 from device_bench.report.collect import collect
 from models.errors import UsageError
 from tests.device_bench.report.builds import MODEL, add_baseline, add_bench, add_export, folder_of, full_build
