@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from device_bench.report.baselines import Reference, choose_reference, make_references, mark_reference
+from device_bench.report.against import compare_results
+from device_bench.report.baselines import Reference, make_references, mark_reference
 from device_bench.report.collect import BaselineFile, BenchFile, Found, ManifestFile
 from device_bench.report.exports import make_export
 from device_bench.report.problems import artifact_problems, baseline_problems, bench_problems, conversion_problems
 from device_bench.report.results import Row, describe_device, make_rows
 from device_bench.report.sound import check_types
-from device_bench.report.speed import paired_speedup, unpaired_speedup
-from device_bench.report.values import Device, Export, Older, Problem, Report, Result, Speedup
+from device_bench.report.values import Device, Export, Older, Problem, Report, Result
 from export.artifact import MANIFEST_FILE
 from export.precision import PRECISIONS
 
@@ -39,8 +39,9 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
     known = {(e.model, e.weights): frozenset((a.file, a.sha256) for a in e.artifacts) for e in exports}
     sound, references = _references(found, unread)
     read = tuple(_benches(found, known, unread))
+    trained = {(e.model, e.weights): e.weights_sha256 for e in exports}
     newest, older = _by_age([row for _, _, rows in read for row in rows])
-    compared = tuple(_compared(newest, older, references, exports))
+    compared = tuple(compare_results(newest, older, references, trained))
     devices = {device.identity: device for _, device, _ in read}
     ranked = tuple(sorted(devices.values(), key=lambda d: (d.emulated, d.kind == "desktop", d.name, d.identity)))
     order = {device.identity: place for place, device in enumerate(ranked)}
@@ -52,7 +53,7 @@ def make_report(found: Found, *, made: str, version: str, focus: str | None = No
         devices=ranked,
         exports=tuple(sorted(exports, key=lambda e: (e.model != focus, e.model, e.weights))),
         results=tuple(sorted(results, key=lambda r: (r.model != focus, r.model, r.weights, order[r.device], _rank(r)))),
-        baselines=tuple(row for group in references.values() for row in mark_reference(group)),
+        baselines=tuple(row for group in references.values() for row in mark_reference(group, trained)),
         problems=(*artifact_problems(exports), *_problems(found.manifests, sound, read, newest), *unread),
         history=tuple(_older(row.result) for row in reversed(older)),
     )
@@ -137,7 +138,7 @@ def mark_fronts(results: Sequence[Result], accuracy: Mapping[str, float]) -> tup
 
     Args:
         results: All of them.
-        accuracy: Top-1 by the file's hash.
+        accuracy: Top-1 by the file's hash, of those that passed their checks; others are on no front.
     """
     points = {
         r.id: (-accuracy[r.sha256], r.latency.median_us, float(r.size_bytes))
@@ -158,7 +159,9 @@ def _beats(one: tuple[float, float, float], other: tuple[float, float, float]) -
 
 
 def _accuracies(exports: Sequence[Export]) -> dict[str, float]:
-    return {row.sha256: row.top1 for export in exports for row in export.artifacts if row.top1 is not None}
+    """Of files that may be shipped, by hash."""
+    rows = [row for export in exports for row in export.artifacts if row.failure is None]
+    return {row.sha256: row.top1 for row in rows if row.top1 is not None}
 
 
 def _exports(found: Found, unread: list[Problem]) -> Iterator[Export]:
@@ -172,7 +175,7 @@ def _exports(found: Found, unread: list[Problem]) -> Iterator[Export]:
 
 
 def _references(found: Found, unread: list[Problem]) -> tuple[tuple[BaselineFile, ...], dict[_Origin, list[Reference]]]:
-    """The baselines that are sound; and by model and weights, of each engine, precision and batch the newest.
+    """The baselines that are sound; and by model and weights, of each engine, precision, batch and hash the newest.
 
     One that was cut off, or in which everything failed, does not count where there is another.
     """
@@ -190,66 +193,11 @@ def _references(found: Found, unread: list[Problem]) -> tuple[tuple[BaselineFile
         sound.append(file)
         for ref in references:
             row = ref.row
-            case = (row.device, row.engine, row.precision, str(row.batch), str(row.threads))
+            case = (row.device, row.engine, row.precision, str(row.batch), str(row.threads), ref.weights_sha256)
             cases = newest.setdefault((row.model, row.weights), {})
             if ref.told or case not in cases or not cases[case].told:
                 cases[case] = ref
     return tuple(sound), {origin: list(cases.values()) for origin, cases in newest.items()}
-
-
-def _compared(
-    newest: Sequence[Row],
-    older: Sequence[Row],
-    references: Mapping[_Origin, list[Reference]],
-    exports: Sequence[Export],
-) -> Iterator[Result]:
-    """The results that count, with their speed-ups."""
-    plain: dict[tuple[str, ...], Row] = {}
-    for row in (*older, *newest):
-        if row.result.precision == "float32" and row.result.failure is None and row.latencies_us:
-            plain[*_conditions(row.result), row.result.record] = row
-            plain[_conditions(row.result)] = row
-    trained = {(e.model, e.weights): e.weights_sha256 for e in exports}
-    for row in newest:
-        origin = (row.result.model, row.result.weights)
-        # Other weights take as long, but then it is not the same network that is compared.
-        same = trained.get(origin) in (None, row.weights_sha256)
-        reference = choose_reference(references.get(origin, ())) if same else None
-        yield replace(
-            row.result,
-            against_desktop=_against_desktop(row, reference),
-            against_float32=_against_float32(row, plain),
-        )
-
-
-def _conditions(result: Result) -> tuple[str, ...]:
-    """What two results must share to be compared."""
-    names = ("device", "model", "weights", "format", "runner", "delegate", "threads", "affinity", "statistic")
-    return tuple(str(getattr(result, name)) for name in names)
-
-
-def _against_desktop(row: Row, reference: Reference | None) -> Speedup | None:
-    if reference is None or row.result.failure is not None or not row.latencies_us:
-        return None
-    means = "" if row.statistic == "median" else ", means"
-    phase = "compute only" if reference.row.headline == "compute" else "copies included"
-    against = f"{reference.row.label.removesuffix(', batch 1')}, {phase}{means}"
-    return unpaired_speedup(reference.latencies(row.statistic), list(row.latencies_us.values()), against)
-
-
-def _against_float32(row: Row, plain: Mapping[tuple[str, ...], Row]) -> Speedup | None:
-    """Best against float32 of the same benchmark, whose rounds make pairs; else against the newest."""
-    mine = row.result
-    if mine.failure is not None or not row.latencies_us or mine.precision == "float32":
-        return None
-    against = "float32 on the same device"
-    twin = plain.get((*_conditions(mine), mine.record))
-    if twin is not None:
-        return paired_speedup(twin.latencies_us, row.latencies_us, against, row.floor)
-    other = plain.get(_conditions(mine))
-    if other is None:
-        return None
-    return unpaired_speedup(list(other.latencies_us.values()), list(row.latencies_us.values()), against)
 
 
 def _older(result: Result) -> Older:

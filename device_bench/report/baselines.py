@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,8 @@ class Reference:
     row: BaselineRow
     processes_us: tuple[tuple[float, ...], ...]
     """Latency of each run of each process, of the row's headline."""
+    weights_sha256: str
+    """Empty if its record does not tell."""
     told: bool
     """Whether its baseline came to its end, and measured something."""
 
@@ -52,9 +54,15 @@ def _rank(ref: Reference) -> tuple[int, bool, float]:
     return order, ref.row.precision != "float32", float("inf") if latency is None else latency.median_us
 
 
-def mark_reference(references: Sequence[Reference]) -> tuple[BaselineRow, ...]:
-    """All rows, the chosen one marked."""
-    chosen = choose_reference(references)
+def mark_reference(references: Sequence[Reference], trained: Mapping[tuple[str, str], str]) -> tuple[BaselineRow, ...]:
+    """All rows of one network, the one marked with which phones are compared.
+
+    Args:
+        references: The baselines.
+        trained: Hash of the weights that are exported now, by model and weights; those of others are not compared with.
+    """
+    current = [r for r in references if trained.get((r.row.model, r.row.weights)) in (None, r.weights_sha256)]
+    chosen = choose_reference(current)
     return tuple(replace(ref.row, reference=ref is chosen) for ref in references)
 
 
@@ -87,7 +95,12 @@ def _reference(file: BaselineFile, summary: Summary, told: bool) -> Reference:
         failure=summary.failure,
     )
     samples = tuple(tuple(a.measured.samples_us[summary.headline] or ()) for a in valid if a.measured)
-    return Reference(row=row, processes_us=tuple(runs for runs in samples if runs), told=told)
+    return Reference(
+        row=row,
+        processes_us=tuple(runs for runs in samples if runs),
+        weights_sha256=str(record.model.get("weights_sha256") or ""),
+        told=told,
+    )
 
 
 def _versions(record: BaselineRecord, valid: Sequence[Attempt]) -> str:

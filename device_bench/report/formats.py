@@ -78,11 +78,12 @@ def device_label(device: Device) -> str:
     return f"{device.name} (EMULATED: {NOTHING})" if device.emulated else device.name
 
 
-def flags(result: Result, device: Device) -> tuple[str, ...]:
+def flags(result: Result, device: Device, artifact: ArtifactRow | None) -> tuple[str, ...]:
     """Words that belong beside the numbers of a result."""
     words = [
         ("EMULATED", device.emulated),
         ("FAILED", result.failure is not None),
+        ("FAILED check", artifact is not None and artifact.failure is not None),
         ("another file", not result.known_file),
         ("noisy", result.latency is not None and result.latency.noisy),
         ("throttled", result.throttled),

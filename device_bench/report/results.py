@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from device_bench.case import Case
+from device_bench.comparing.conditions import conditions
+from device_bench.comparing.records import Stored
 from device_bench.measuring.correctness import Accuracy, OutputCheck
 from device_bench.measuring.record import Attempt, BenchRecord, Summary, check_name
 from device_bench.op_profile import OpProfile
@@ -18,7 +21,7 @@ from device_bench.report.collect import BenchFile
 from device_bench.report.values import Device, Operator, Process, Result
 from device_bench.result import Delegation, RunnerOutput
 from device_bench.state.telemetry import Telemetry
-from device_bench.stats import noise_floor
+from device_bench.stats import noise_floor, steady_from
 
 _SENSORS = ("cpu", "skin", "zone", "battery")
 """Kinds of sensors by how well they tell that a phone gets hot under load."""
@@ -37,6 +40,8 @@ class Row:
     """Of each valid process, by round."""
     floor: float
     """Noise floor of its benchmark, as a share; 0 if it was not measured."""
+    conditions: Mapping[str, str]
+    """Under which it was measured, by name; its precision is none of them."""
     weights_sha256: str
     told: bool
     """Whether the benchmark got so far as to say of the case that it is good or bad."""
@@ -125,7 +130,7 @@ def _row(file: BenchFile, case: Case, summary: Summary, known: bool) -> Row:
         missing=_missing(summary, valid, span, accuracy),
         against_desktop=None,
         against_float32=None,
-        processes=_processes(valid, statistic, sensor),
+        processes=_processes(record, case.name, valid, sensor),
         operators=_operators(record, case),
         front=False,
     )
@@ -135,11 +140,17 @@ def _row(file: BenchFile, case: Case, summary: Summary, known: bool) -> Row:
         statistic=statistic,
         latencies_us=latencies,
         floor=0.0 if twins is None else noise_floor(twins),
+        conditions=_conditions(file, case),
         weights_sha256=str(record.model["weights_sha256"]),
         told=summary.failure is None
         or any(a.failure is not None and not a.transient for a in timed)
         or (isinstance(check, OutputCheck) and not check.passed),
     )
+
+
+def _conditions(file: BenchFile, case: Case) -> dict[str, str]:
+    found = conditions(Stored(path=Path(file.path), record=file.record), case)
+    return {name: text for name, text in found.items() if name != "precision"}
 
 
 def _words(*parts: object) -> str:
@@ -221,31 +232,52 @@ def _missing(
     return {name: why for name, (value, why) in known.items() if value is None}
 
 
-def _processes(valid: Sequence[Attempt], statistic: str, sensor: str | None) -> tuple[Process, ...]:
+def _processes(record: BenchRecord, case: str, valid: Sequence[Attempt], sensor: str | None) -> tuple[Process, ...]:
+    statistic = record.latencies(case)[0]
+    values: dict[str, Mapping[int, float]] = {}
+    for kind in ("latency", "sustained"):
+        own, values[kind] = record.latencies(case, kind)
+        if own != statistic:
+            values[kind] = {}
     ordered = sorted(valid, key=lambda a: a.started)
     return tuple(
-        _process(attempt, attempt.output, statistic, sensor, ordered[0].started)
-        for attempt in ordered
-        if attempt.output is not None
+        _process(a, a.output, values[a.job.kind].get(a.job.round), sensor, ordered[0].started)
+        for a in ordered
+        if a.output is not None
     )
 
 
-def _process(attempt: Attempt, output: RunnerOutput, statistic: str, sensor: str | None, first: str) -> Process:
+def _process(attempt: Attempt, output: RunnerOutput, value_us: float | None, sensor: str | None, first: str) -> Process:
+    """Of the runs after warm-up, as everything that is said of the result.
+
+    Args:
+        attempt: The process.
+        output: Of it.
+        value_us: Its latency as the record counts it; None where its kind counts by another statistic than the rest.
+        sensor: Kind of sensor that tells its temperature.
+        first: When the first process began.
+    """
     latency, samples = output.measured.latency, output.measured.samples_us
     look = _look(attempt, "after")
-    quartiles = None if samples is None else tuple(float(v) for v in np.percentile(samples, (25, 50, 75)))
-    median = latency.median_us
+    cut = 0 if samples is None else steady_from(samples)
+    steady = sorted(samples[cut:]) if samples is not None else None
+    ends = (latency.min_us, latency.p5_us, latency.p95_us, latency.max_us)
+    if steady is not None and cut:
+        last = len(steady) - 1
+        ends = (steady[0], steady[len(steady) * 5 // 100], steady[min(len(steady) * 95 // 100, last)], steady[last])
+    # The upper one of an even number, as the record's median.
+    quartiles = None if steady is None else [float(v) for v in np.percentile(steady, (25, 50, 75), method="higher")]
     return Process(
         kind=attempt.job.kind,
         round=attempt.job.round,
         elapsed_s=(datetime.fromisoformat(attempt.started) - datetime.fromisoformat(first)).total_seconds(),
-        value_us=median if statistic == "median" and median is not None else latency.mean_us,
+        value_us=latency.mean_us if value_us is None else value_us,
         quartiles_us=None if quartiles is None else (quartiles[0], quartiles[1], quartiles[2]),
-        p5_us=latency.p5_us,
-        p95_us=latency.p95_us,
-        min_us=latency.min_us,
-        max_us=latency.max_us,
-        runs=latency.runs,
+        min_us=ends[0],
+        p5_us=ends[1],
+        p95_us=ends[2],
+        max_us=ends[3],
+        runs=latency.runs if steady is None or not cut else len(steady),
         temperature_c=None if sensor is None or look is None else _celsius(look, sensor),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def check_types(row: Any) -> None:
-    """Raises ValueError if a text, number or truth value anywhere in a frozen row is of another kind, not finite, or too large."""
+    """Raises ValueError if a text, number or truth value anywhere in a frozen row is of another kind, or not finite."""
     for field in fields(row):
         value, kind = getattr(row, field.name), str(field.type)
         if value is None and "None" in kind:

@@ -103,7 +103,7 @@ def result_cells(report: Report, result: Result) -> tuple[Cell, ...]:
         ),
         _speedup(result, "against_float32", device),
         _speedup(result, "against_desktop", device),
-        _date(result.started, *formats.flags(result, device)),
+        _date(result.started, *formats.flags(result, device, artifact)),
     )
 
 
@@ -161,6 +161,9 @@ def _known(result: Result, name: str, text: str) -> Cell:
 def _speedup(result: Result, name: str, device: Device) -> Cell:
     row = getattr(result, name)
     if row is None:
+        why = result.missing.get(name)
+        if why is not None:
+            return _none(safe(why, 400))
         own = result.precision == "float32" and name == "against_float32"
         return _none("it is float32" if own else "there is nothing valid to compare with")
     words = [formats.interval(row)]

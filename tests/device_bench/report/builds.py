@@ -218,7 +218,7 @@ def add_baseline(
         )
         for turn in range(5)
     ]
-    origin = {"name": model, "weights": "digits", "weights_sha256": "a" * 64}
+    origin = changes.pop("origin", {"name": model, "weights": "digits", "weights_sha256": "a" * 64})
     value = {"cases": [case], "attempts": attempts, "repeats": 5, "model": origin, "finished": "2026-11-21T12:20:00Z"}
     record = baselines.record(**value | changes)
     record.target = {**record.target, "gpu": {"name": "NVIDIA T4", "driver_version": "570"} if gpu else None}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from device_bench.measuring.record import Attempt
 from device_bench.report.assemble import mark_fronts
+from device_bench.report.tables import result_cells
 from device_bench.report.values import Report, Result
 from device_bench.stats import spread
 from tests.device_bench.report.builds import (
@@ -84,6 +85,26 @@ def test_every_process_is_kept_with_its_moment_and_its_warmth(tmp_path: Path) ->
     assert (first.kind, first.runs) == ("latency", 35)
 
 
+def test_a_process_is_charted_by_the_runs_that_its_result_counts(tmp_path: Path) -> None:
+    cases = cases_of(MODEL, ["int8"])
+    base = LATENCY_US["int8"]
+    runs = tuple([base * 3] * 10 + [base * (1 + 0.002 * (turn % 7 - 3)) for turn in range(50)])
+    attempts = []
+    for attempt in attempts_of(cases[0]):
+        assert attempt.output is not None
+        latency = replace(attempt.output.measured.latency, median_us=base * 1.5, p95_us=base * 3, max_us=base * 3)
+        measured = replace(attempt.output.measured, samples_us=runs, latency=latency)
+        attempts.append(replace(attempt, output=replace(attempt.output, measured=measured)))
+    add_bench(tmp_path, make_bench(cases, attempts))
+    (result,) = report_of(tmp_path).results
+    assert result.latency is not None
+    for process in result.processes:
+        assert process.quartiles_us is not None
+        assert process.value_us == process.quartiles_us[1] == result.latency.median_us == base
+        assert (process.p95_us, process.runs) == (result.p95_us, 50)
+        assert process.max_us == pytest.approx(base * 1.006)
+
+
 def test_operators_outside_the_delegate_are_marked_as_fallen_back(tmp_path: Path) -> None:
     operators = by_precision(report_of(full_build(tmp_path)))["int8"].operators
     assert operators is not None
@@ -125,7 +146,9 @@ def test_float32_of_another_benchmark_makes_no_pairs(tmp_path: Path) -> None:
 def test_other_threads_runners_or_delegates_are_not_compared_with(tmp_path: Path) -> None:
     cases = [*cases_of(MODEL, ["float32"], threads=4), *cases_of(MODEL, ["int8"])]
     add_bench(tmp_path, make_bench(cases, [a for case in cases for a in attempts_of(case)]))
-    assert by_precision(report_of(tmp_path))["int8"].against_float32 is None
+    row = by_precision(report_of(tmp_path))["int8"]
+    assert row.against_float32 is None
+    assert row.missing["against_float32"] == "float32 was measured under other conditions: threads: 4 against 1"
 
 
 def test_the_speed_up_against_the_desktop_names_the_engine_and_its_precision(tmp_path: Path) -> None:
@@ -270,6 +293,56 @@ def test_a_record_of_another_file_has_no_accuracy(tmp_path: Path) -> None:
     assert not row.front
 
 
+def test_a_baseline_of_other_weights_is_not_compared_with_and_the_reason_is_told(tmp_path: Path) -> None:
+    add_bench(tmp_path)
+    origin = {"name": MODEL, "weights": "digits", "weights_sha256": "b" * 64}
+    add_baseline(tmp_path, model=MODEL, name="two", origin=origin)
+    row = by_precision(report_of(tmp_path))["int8"]
+    assert row.against_desktop is None
+    assert row.missing["against_desktop"] == (
+        "the desktop baseline is of other weights (bbbbbbbb) than were measured here (aaaaaaaa)"
+    )
+    add_baseline(tmp_path, started="2026-11-20T12:00:00Z")
+    report = report_of(tmp_path)
+    assert by_precision(report)["int8"].against_desktop is not None
+
+
+def test_only_a_baseline_of_the_weights_that_are_exported_is_what_phones_are_compared_with(tmp_path: Path) -> None:
+    full_build(tmp_path)
+    origin = {"name": MODEL, "weights": "digits", "weights_sha256": "b" * 64}
+    add_baseline(tmp_path, name="two", origin=origin, started="2026-11-22T12:00:00Z")
+    report = report_of(tmp_path)
+    assert [(row.started[:10], row.reference) for row in report.baselines] == [
+        ("2026-11-21", True), ("2026-11-22", False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"target": make_target(os_release="16")}, "os: Android 16 unknown against Android 15 unknown"),
+        (
+            {"runners": ({"name": "classic", "versions": {"tensorflow": "2.18"}, "sha256": "e" * 64},)},
+            "runner: classic (unknown, sha256 eeeeeeeeeeee, tensorflow 2.18) against classic (unknown, sha256 ffffffff",
+        ),
+        ({"target": make_target() | {"cpus": {"usable": [{}]}}}, "cpus: Cortex-X3, 1 CPUs against Cortex-X3, unknown"),
+        (
+            {"settings_changed": ({"setting": "fixed_performance", "outcome": "accepted"},)},
+            "mode: fixed performance against usual",
+        ),
+    ],
+)
+def test_float32_of_other_conditions_gives_no_ratio_but_the_reason(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    plain, int8 = cases_of(MODEL, ["float32"]), cases_of(MODEL, ["int8"])
+    add_bench(tmp_path, make_bench(plain, attempts_of(plain[0]), **changes), name="a")
+    add_bench(tmp_path, make_bench(int8, attempts_of(int8[0])), name="b")
+    row = by_precision(report_of(tmp_path))["int8"]
+    assert row.against_float32 is None
+    assert row.missing["against_float32"].startswith(f"float32 was measured under other conditions: {said}")
+
+
 def test_an_export_with_other_weights_is_not_compared_with_an_old_baseline(tmp_path: Path) -> None:
     add_export(tmp_path, weights={"source": "digits", "sha256": "b" * 64})
     add_bench(tmp_path)
@@ -342,6 +415,17 @@ def test_emulated_devices_come_last_and_are_known_as_such(tmp_path: Path) -> Non
     report = report_of(tmp_path)
     assert [(d.name, d.emulated) for d in report.devices] == [("Google Zzz", False), ("Google Aaa", True)]
     assert [report.device(r.device).name for r in report.results] == ["Google Zzz", "Google Aaa"]
+
+
+def test_a_file_that_failed_its_checks_is_no_best_trade_off(tmp_path: Path) -> None:
+    failed = make_artifact(MODEL, "int8", "mobilenet-int8.tflite", passed=False)
+    others = [make_artifact(MODEL, name, f"mobilenet-{name}.tflite") for name in ("float32", "float16")]
+    add_export(tmp_path, artifacts=(*others, failed))
+    add_bench(tmp_path)
+    report = report_of(tmp_path)
+    assert {r.precision: r.front for r in report.results} == {"float32": False, "float16": True, "int8": False}
+    told = {r.precision: result_cells(report, r)[-1].more for r in report.results}
+    assert told == {"float32": "12:00", "float16": "12:00 · best trade-off", "int8": "12:00 · FAILED check"}
 
 
 def test_the_front_holds_what_nothing_on_the_same_device_beats(tmp_path: Path) -> None:
