@@ -13,10 +13,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from device_bench.lock import device_lock
+from device_bench.lock import device_lock, folder_lock
 from device_bench.process import LARGEST_OUTPUT_BYTES, Answer, OutputTooLargeError, TimedOutError, run_process
 from device_bench.remote import MARK, format_cpus, is_run
 from device_bench.target import Command, Finished
@@ -81,10 +81,11 @@ class Desktop:
     @contextmanager
     def session(self) -> Iterator[str]:
         """Path of a private folder while no other process of this user measures here; see `Target`."""
-        with device_lock(self.identity, self.name):
+        with device_lock(self.identity, self.name), ExitStack() as stack:
             base = Path(tempfile.gettempdir()) / f"device_bench-{os.getuid()}"
             try:
                 _make_base(base)
+                stack.enter_context(folder_lock(base, self.name))
                 for left in [path for path in base.iterdir() if is_run(path.name)]:
                     _remove(left)
                 folder = base / f"run-{secrets.token_hex(16)}"

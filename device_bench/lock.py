@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,18 +48,41 @@ def device_lock(identity: str, name: str) -> Iterator[None]:
     path = state_folder() / f"device-{identity}.lock"
     with output_errors(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with _locked(descriptor, name) as holder:
+        os.ftruncate(holder, 0)
+        os.pwrite(holder, f"{os.getpid()}\n".encode(), 0)
+        yield
+
+
+@contextmanager
+def folder_lock(folder: Path, name: str) -> Iterator[None]:
+    """A folder where runs lie for us alone, also against programs that keep their locks elsewhere (another HOME).
+
+    Args:
+        folder: That exists.
+        name: What a person calls the device.
+
+    Raises:
+        BusyError: another process has it.
+        OSError: it cannot be opened.
+    """
+    with _locked(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW), name):
+        yield
+
+
+@contextmanager
+def _locked(descriptor: int, name: str) -> Iterator[int]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            holder = os.read(descriptor, 20).decode("ascii", "replace").strip() if is_file else ""
             process = f"process {holder}" if holder.isdecimal() else "another process"
             raise BusyError(
                 f"{process} measures on device {name!r} now; wait for it to end, or choose another device"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        yield descriptor
     finally:
         # The file stays: removing it would let a third process lock a file that nobody sees.
         os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import math
 import shutil
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ _TIMEOUT_S = 20.0
 _LARGEST_BYTES = 2**20
 
 _MIB = 2**20
+_log = logging.getLogger(__name__)
 _TEXTS = ("uuid", "name", "driver_version", "pstate")
 _NUMBERS: Mapping[str, tuple[str, float]] = {
     "memory_total_bytes": ("memory.total", _MIB),
@@ -116,6 +118,7 @@ def choose_gpu(index: int | None) -> ChosenGpu:
             return ChosenGpu(state=None, missing=str(error), environment={})
         if shutil.which(PROGRAM):
             raise
+        _log.warning("nothing here can tell whether there is a GPU %d: %s", index, error)
         variables = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
         return ChosenGpu(state=None, missing=str(error), environment=dict.fromkeys(variables, str(index)))
     by_index = {gpu.index: gpu for gpu in gpus}

@@ -24,6 +24,7 @@ from device_bench.baseline.sweep import find_knee
 from device_bench.measuring.measure import now_utc
 from device_bench.target import Target
 from models.errors import DeviceError
+from models.files import output_errors
 from models.worker import Progress, Report
 
 _SWEEP = Settings(runs=10, min_s=0.4, max_s=8.0, warmup_min_s=0.3, warmup_max_s=4.0)
@@ -55,7 +56,8 @@ class Baseline:
         Raises:
             DeviceError: this machine cannot start processes.
         """
-        np.save(self._inputs, self.checker.inputs, allow_pickle=False)
+        with output_errors(self._inputs):
+            np.save(self._inputs, self.checker.inputs, allow_pickle=False)
         self._admit_all()
         for row in [row for row in self.record.engines if row.taken]:
             self._choose_batches(self._engines[row.engine], row.precision)  # type: ignore[arg-type]

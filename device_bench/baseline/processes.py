@@ -139,7 +139,7 @@ def obituary(finished: Finished) -> tuple[FailureKind, str]:
     lines = [line for line in finished.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
     last = f"; its last words: {one_line(lines[-1])[:300]}" if lines else ""
     if finished.exit_code == 137:
-        return "memory", f"the process was killed, as the system does when memory runs out{last}"
+        return "memory", f"the process was killed: by somebody, or by the system because memory ran out{last}"
     if finished.exit_code > 128:
         return "crashed", f"the process died of signal {finished.exit_code - 128}{last}"
     return "crashed", f"the process ended with exit code {finished.exit_code} and no result{last}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from device_bench.baseline.record import BaselineRecord, Summary
-from device_bench.measuring.tables import format_latency, format_ms
+from device_bench.measuring.tables import format_latency, format_ms, interval_heading
 from models.cli import inert
 
 
@@ -29,10 +29,12 @@ def baseline_table(record: BaselineRecord) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0))
     for heading in ("ran on", "engine", "precision"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("batch", "compute ms (95 %)", "copies ms", "end to end ms", "p95", "first", "init", "images/s"):
+    summaries = record.summaries()
+    compute = interval_heading("compute ms", (row.phases["compute"] for row in summaries))
+    for heading in ("batch", compute, "copies ms", "end to end ms", "p95", "first", "init", "images/s"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
-    for row in record.summaries():
+    for row in summaries:
         table.add_row(*_row(record, row))
     return table
 

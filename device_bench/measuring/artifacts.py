@@ -88,7 +88,13 @@ def find_exported(folder: Path, weights: str, precisions: Sequence[Precision]) -
                 f"MODEL={manifest.model['name']}`, or leave it out with PRECISION"
             )
     artifacts = tuple(artifact for artifact in found if artifact is not None)
-    return Exported(folder=folder, manifest=manifest, artifacts=artifacts) if len(artifacts) == len(found) else None
+    exported = Exported(folder=folder, manifest=manifest, artifacts=artifacts)
+    try:
+        _ = exported.preprocessing
+    except (KeyError, TypeError, ValueError):
+        # An edited or foreign manifest: what the files expect is unknown.
+        return None
+    return exported if len(artifacts) == len(found) else None
 
 
 def export_first(

@@ -31,6 +31,15 @@ def format_latency(latency: Spread | None) -> str:
     return f"{format_ms(latency.median_us)} ({format_ms(latency.low_us)}-{format_ms(latency.high_us)})"
 
 
+def interval_heading(what: str, latencies: Iterable[Spread | None]) -> str:
+    """`median ms (95%)`: how often such intervals hold the true median, of the rows that promise least.
+
+    Of five processes the range is 94 %, of three 75 %; one process has no interval.
+    """
+    level = min((row.coverage for row in latencies if row), default=0.0)
+    return f"{what} ({level:.0%})" if level else what
+
+
 def bench_title(record: BenchRecord) -> str:
     """What was measured on what."""
     target, model = record.target, record.model
@@ -50,9 +59,7 @@ def bench_tables(record: BenchRecord) -> Iterator[Table]:
     cases = {case.name: case for case in record.plan.cases}
     summaries = record.summaries()
     rows = [_row(record, cases[summary.case], summary) for summary in summaries]
-    level = min((row.latency.coverage for row in summaries if row.latency), default=0.0)
-    # Of five processes the interval holds the true median in 94 % of cases, of three in 75 %.
-    median = f"median ms ({level:.0%})" if level else "median ms"
+    median = interval_heading("median ms", (row.latency for row in summaries))
     headings = ["file", "runner", "ran on", "thr", median, "p95", "first", "init", "MiB", "outputs", ""]
     for left_out in ((), *_LESS):
         table = Table(box=None, padding=(0, 1, 0, 0))

@@ -216,3 +216,11 @@ def test_a_full_or_forbidden_disk_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
     with pytest.raises(StorageError, match=r"cannot use /proc/nowhere/.* for runs: .*; set TMPDIR"):
         Desktop().session().__enter__()
+
+
+def test_another_home_does_not_let_a_second_program_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Desktop().session() as folder:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+        with pytest.raises(BusyError, match="measures on device 'local' now"), Desktop().session():
+            pass
+        assert Path(folder).is_dir()

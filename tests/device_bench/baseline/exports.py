@@ -10,6 +10,7 @@ from device_bench.measuring.artifacts import exported_folder
 from export.artifact import Artifact, Manifest, Verification, save_manifest
 from export.contents import TensorInfo
 from models.files import sha256_file
+from models.spec import MINUS_ONE_TO_ONE
 from tests.device_bench import tiny_models
 
 MODEL = "mobilenet_v1_0.25_128"
@@ -54,7 +55,7 @@ def make_export(build: Path, *, onnx_scale: float = 1.0) -> Path:
     manifest = Manifest(
         model={"name": MODEL, "resolution_px": SIZE_PX},
         weights={"source": "digits", "dataset": "digits", "sha256": "0"},
-        preprocessing={}, labels={}, calibration={}, tools={}, artifacts=artifacts, failures={},
+        preprocessing=MINUS_ONE_TO_ONE.to_json(), labels={}, calibration={}, tools={}, artifacts=artifacts, failures={},
     )  # fmt: skip
     save_manifest(folder, manifest)
     return folder

@@ -72,7 +72,11 @@ def test_a_file_that_is_no_network_is_a_failure_and_no_result(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("code", "kind", "text"),
     [
-        (137, "memory", "the process was killed, as the system does when memory runs out; its last words: Aha [31m"),
+        (
+            137,
+            "memory",
+            "the process was killed: by somebody, or by the system because memory ran out; its last words: Aha [31m",
+        ),
         (139, "crashed", "the process died of signal 11; its last words: Aha [31m"),
         (3, "crashed", "the process ended with exit code 3 and no result; its last words: Aha [31m"),
     ],

@@ -160,7 +160,7 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path: Path) -> None:
     (path,) = records(tmp_path)
     tables = list(bench_tables(load_record(path)))
     headings = []
-    for columns in (200, 60, 50, 40):
+    for columns in (200, 60, 55):
         console = Console(width=columns, file=io.StringIO())
         print_table(console, tables)
         assert isinstance(console.file, io.StringIO)
