@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.cli import inert, result_console
+from models.errors import OutputError
 from models.files import format_json
 
 if TYPE_CHECKING:
@@ -40,7 +41,13 @@ def run_report(arguments: argparse.Namespace) -> int:
     from device_bench.report.write import load_report, write_report
 
     report = load_report(arguments.build_dir, arguments.model)
-    paths = write_report(report, choose_folder(arguments))
+    try:
+        paths = write_report(report, choose_folder(arguments))
+    except OutputError as error:
+        if arguments.output is None:
+            raise
+        # The advice is to name another folder, by the option that named this one.
+        raise OutputError(str(error).replace("--build-dir", "--output")) from error
     if arguments.json:
         print(
             format_json({"schema": 1, **dict(zip(("html", "markdown", "json"), map(str, paths), strict=True))}), end=""

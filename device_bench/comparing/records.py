@@ -13,6 +13,9 @@ from typing import Any
 from device_bench.measuring.record import BENCH_FOLDER, BenchRecord, load_record
 from models.errors import UsageError
 
+_REPORT = {"schema", "made", "focus", "devices", "exports", "results", "baselines", "problems"}
+"""What a report has had from the beginning, when it did not yet say so."""
+
 LARGEST_BYTES = 256 * 2**20
 """Of one record; 500 processes with all their runs take some 20 MB."""
 
@@ -122,7 +125,8 @@ def find_stored(folder: Path) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}; name a record, a folder of records, or build/")
     try:
-        files = sorted({*folder.glob(f"**/{BENCH_FOLDER}/*.json"), *_own(folder)})
+        own = _own(folder)
+        files = sorted({*folder.glob(f"**/{BENCH_FOLDER}/*.json"), *own})
     except OSError as error:
         raise UsageError(f"cannot list {folder}: {error.strerror or error}; name a record") from error
     found, refused = [], []
@@ -130,7 +134,8 @@ def find_stored(folder: Path) -> tuple[tuple[Stored, ...], tuple[str, ...]]:
         try:
             found.append(load_stored(file))
         except UsageError as error:
-            refused.append(str(error))
+            if not (file in own and _is_report(file)):
+                refused.append(str(error))
     return tuple(sorted(found, key=lambda stored: (stored.record.started, stored.path.name))), tuple(refused)
 
 
@@ -153,3 +158,13 @@ def newest(place: Path) -> tuple[dict[tuple[str, str], Stored], tuple[str, ...]]
 def _own(folder: Path) -> tuple[Path, ...]:
     # A folder that records were copied to, such as one of stored results, but not one that has a manifest.
     return () if (folder / "manifest.json").exists() else tuple(folder.glob("*.json"))
+
+
+def _is_report(path: Path) -> bool:
+    """Whether it is what `report` writes beside records: nothing that one would miss among them."""
+    try:
+        check_file(path)
+        value = json.loads(path.read_text("utf-8"))
+    except (UsageError, OSError, ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and (value.get("kind") == "report" or value.keys() >= _REPORT)

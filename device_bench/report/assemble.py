@@ -9,7 +9,13 @@ from device_bench.report.against import compare_results
 from device_bench.report.baselines import Reference, make_references, mark_reference
 from device_bench.report.collect import BaselineFile, BenchFile, Found, ManifestFile
 from device_bench.report.exports import make_export
-from device_bench.report.problems import artifact_problems, baseline_problems, bench_problems, conversion_problems
+from device_bench.report.problems import (
+    UNREADABLE,
+    artifact_problems,
+    baseline_problems,
+    bench_problems,
+    conversion_problems,
+)
 from device_bench.report.results import Row, describe_device, make_rows
 from device_bench.report.sound import check_types
 from device_bench.report.values import Device, Export, Older, Problem, Report, Result
@@ -212,4 +218,4 @@ def _older(result: Result) -> Older:
 
 
 def _unread(path: str, error: Exception) -> Problem:
-    return Problem(what="unreadable file", where=path, why=f"not as this program writes it ({error!r:.120})")
+    return Problem(what=UNREADABLE, where=path, why=f"not as this program writes it ({error!r:.120})")

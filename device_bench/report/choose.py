@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from device_bench.report.problems import why_unknown
 from device_bench.report.values import ArtifactRow, Device, Report, Result
 from models.errors import UnknownNameError, UsageError
 
@@ -93,7 +95,7 @@ def choose_artifact(
 
 def _candidate(report: Report, result: Result, min_accuracy: float, max_p95_us: float) -> Candidate:
     artifact = report.artifact(result)
-    unfit = unfit_reason(result, artifact)
+    unfit = unfit_reason(report, result)
     top1, p95 = None if artifact is None else artifact.top1, result.p95_us
     if unfit is not None or top1 is None or p95 is None:
         return Candidate(result=result, artifact=artifact, misses=(), unfit=unfit, distance=0.0)
@@ -103,12 +105,13 @@ def _candidate(report: Report, result: Result, min_accuracy: float, max_p95_us: 
     return Candidate(result=result, artifact=artifact, misses=misses, unfit=None, distance=distance)
 
 
-def unfit_reason(result: Result, artifact: ArtifactRow | None) -> str | None:
+def unfit_reason(report: Report, result: Result) -> str | None:
     """Why a result cannot be judged; None if it can."""
+    artifact = report.artifact(result)
     if result.failure is not None:
         return result.failure
     if artifact is None:
-        return "of another file than was exported last"
+        return why_unknown(report, result)
     if artifact.failure is not None:
         return artifact.failure
     if artifact.top1 is None:
@@ -128,20 +131,23 @@ def find_device(report: Report, text: str) -> Device:
 
     Raises:
         UnknownNameError: there is no such device in the report.
-        UsageError: there are several.
+        UsageError: there are several, or none at all.
     """
     wanted = _slug(text)
-    exact = [d for d in report.devices if _slug(d.name) == wanted or (wanted == "local" and d.kind == "desktop")]
-    found = exact or [d for d in report.devices if len(text) >= 4 and d.identity.startswith(text.lower())]
+    same = [d for d in report.devices if d.name == text]
+    # A text of signs only is like no name, not even like another of signs only.
+    alike = [d for d in report.devices if wanted and wanted in (_slug(d.name), "local" if d.kind == "desktop" else "")]
+    found = same or alike or [d for d in report.devices if len(text) >= 4 and d.identity.startswith(text.lower())]
     if len(found) == 1:
         return found[0]
     if found:
         names = " or ".join(f"{device.identity[:8]} ({device.system})" for device in found)
         raise UsageError(f"{len(found)} devices are named {text!r}; say which: {names}")
-    names_known = [device.name for device in report.devices]
-    see = "" if names_known else "nothing is measured yet: make bench MODEL=..."
-    raise UnknownNameError("device", text, names_known, see=see)
+    if not report.devices:
+        raise UsageError(f"unknown device {text!r}; nothing is measured yet: make bench MODEL=...")
+    raise UnknownNameError("device", text, {device.name for device in report.devices})
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    """Letters and digits of any script, in lower case; what is between them is one underscore."""
+    return "_".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", text).casefold()))

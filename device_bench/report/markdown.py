@@ -10,13 +10,13 @@ from device_bench.report.formats import safe
 from device_bench.report.problems import PASSED_OVER
 from device_bench.report.tables import (
     ARTIFACT_COLUMNS,
-    BASELINE_COLUMNS,
-    RESULT_COLUMNS,
     Cell,
     Column,
     artifact_cells,
     baseline_cells,
+    baseline_columns,
     result_cells,
+    result_columns,
 )
 from device_bench.report.values import NOTHING, Report
 
@@ -36,13 +36,14 @@ def format_markdown(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     yield f"# Deployment report{f': {inert(report.focus)}' if report.focus else ''}"
     yield ""
-    yield f"Results: {len(report.results)}, devices: {len(report.devices)}. Latency in ms, intervals 95 %."
+    yield f"Results: {len(report.results)}, devices: {len(report.devices)}. Latency in ms."
+    yield "Intervals are 95 %, but where so few processes promise less: there their heading and they themselves say it."
     yield f"Made {formats.date(report.made)} UTC by version {inert(report.version)}."
     if any(device.emulated for device in report.devices):
         yield ""
         yield f"**EMULATED devices are among these: their {NOTHING}.**"
-    yield from _section("On devices", RESULT_COLUMNS, (result_cells(report, row) for row in report.results))
-    yield from _section("Desktop baseline", BASELINE_COLUMNS, (baseline_cells(row) for row in report.baselines))
+    yield from _section("On devices", result_columns(report), (result_cells(report, row) for row in report.results))
+    yield from _section("Desktop baseline", baseline_columns(report), (baseline_cells(row) for row in report.baselines))
     yield from _section(
         "Artifacts",
         ARTIFACT_COLUMNS,

@@ -16,11 +16,12 @@ from device_bench.report.formats import safe
 from device_bench.report.problems import PASSED_OVER
 from device_bench.report.tables import (
     ARTIFACT_COLUMNS,
-    BASELINE_COLUMNS,
     RESULT_COLUMNS,
     artifact_cells,
     baseline_cells,
+    baseline_columns,
     result_cells,
+    result_columns,
 )
 from device_bench.report.values import NOTHING, Process, Report, Result
 from models.errors import ToolchainError
@@ -55,7 +56,11 @@ def format_page(report: Report) -> str:
         ],
         baselines=[baseline_cells(row) for row in report.baselines],
         artifacts=[artifact_cells(export, row) for export in report.exports for row in export.artifacts],
-        columns={"results": RESULT_COLUMNS, "baselines": BASELINE_COLUMNS, "artifacts": ARTIFACT_COLUMNS},
+        columns={
+            "results": result_columns(report),
+            "baselines": baseline_columns(report),
+            "artifacts": ARTIFACT_COLUMNS,
+        },
         choices=_choices(report),
         emulated=[device for device in report.devices if device.emulated],
         failures=[problem for problem in report.problems if problem.what != PASSED_OVER],
@@ -149,7 +154,7 @@ def _result(report: Report, row: Result) -> dict[str, Any]:
 
 
 def _unfit(report: Report, row: Result) -> str | None:
-    reason = unfit_reason(row, report.artifact(row))
+    reason = unfit_reason(report, row)
     return None if reason is None else safe(reason)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import PurePosixPath
 
 from device_bench.measuring.correctness import OutputCheck
 from device_bench.report.collect import BaselineFile, BenchFile, ManifestFile
-from device_bench.report.values import Device, Export, Problem
+from device_bench.report.values import Device, Export, Problem, Report, Result
+from export.artifact import MANIFEST_FILE
 
+UNREADABLE = "unreadable file"
 PASSED_OVER = "engine not measured"
 """No failure where another engine was measured: `auto` tries them in order."""
 
@@ -72,6 +75,15 @@ def baseline_problems(file: BaselineFile) -> Iterator[Problem]:
     for summary in record.summaries():
         if summary.failure is not None:
             yield Problem(what="failed", where=f"{where}: {summary.case.name}", why=summary.failure)
+
+
+def why_unknown(report: Report, result: Result) -> str:
+    """Why nothing is known of a result's file."""
+    manifest = str(PurePosixPath(result.record).parent.parent / MANIFEST_FILE)
+    for problem in report.problems:
+        if problem.what == UNREADABLE and problem.where == manifest:
+            return f"{manifest} cannot be read, which tells its accuracy: {problem.why}"
+    return "of another file than was exported last"
 
 
 def _some(names: Sequence[str]) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from device_bench.measuring.tables import interval_heading
 from device_bench.report import formats
 from device_bench.report.formats import UNKNOWN, safe
+from device_bench.report.problems import why_unknown
 from device_bench.report.values import NOTHING, ArtifactRow, BaselineRow, Device, Export, Report, Result
+from device_bench.stats import Spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,12 @@ RESULT_COLUMNS = (
     Column(key="artifact", label="Artifact", about="Precision and format of the file; the network", numeric=False),
     Column(key="device", label="Device", about="What it was measured on, with its operating system", numeric=False),
     Column(key="ran", label="Ran on", about="Delegate as proven by the log, threads, runner, version", numeric=False),
-    Column(key="p50", label="p50 ms", about="Median over processes of each one's median (or mean); its 95 % interval"),
+    Column(
+        key="p50",
+        label="p50 ms",
+        about="Median over processes of each one's median (or mean); its interval, "
+        "with how often at least such a one holds the true median",
+    ),
     Column(key="p95", label="p95 ms", about="95 % of the runs of a typical process take no longer"),
     Column(key="first", label="First ms", about="The first inference; the time to load the network"),
     Column(key="size", label="Size MB", about="Of the file, in millions of bytes"),
@@ -52,7 +61,11 @@ RESULT_COLUMNS = (
 BASELINE_COLUMNS = (
     Column(key="engine", label="Engine", about="GPU or CPU, engine, precision, batch", numeric=False),
     Column(key="model", label="Network", about="Model and weights", numeric=False),
-    Column(key="p50", label="p50 ms", about="Per inference of the batch, with 95 % interval"),
+    Column(
+        key="p50",
+        label="p50 ms",
+        about="Per inference of the batch; its interval, with how often at least such a one holds the true median",
+    ),
     Column(key="whole", label="End to end ms", about="Copies to the device and back included"),
     Column(key="p95", label="p95 ms", about="Of all runs of all processes"),
     Column(key="first", label="First ms", about="The first inference, compiling included; the time to load"),
@@ -69,6 +82,20 @@ ARTIFACT_COLUMNS = (
     Column(key="operators", label="Operators", about="How often each occurs", numeric=False),
     Column(key="state", label="Checks", about="Whether it may be shipped", numeric=False),
 )
+
+
+def result_columns(report: Report) -> tuple[Column, ...]:
+    """`RESULT_COLUMNS`, the latency's with how much its intervals promise: fewer processes allow less than 95 %."""
+    return _promise(RESULT_COLUMNS, [row.latency for row in report.results if row.failure is None])
+
+
+def baseline_columns(report: Report) -> tuple[Column, ...]:
+    """`BASELINE_COLUMNS`, likewise."""
+    return _promise(BASELINE_COLUMNS, [row.latency for row in report.baselines if row.failure is None])
+
+
+def _promise(columns: Sequence[Column], latencies: Sequence[Spread | None]) -> tuple[Column, ...]:
+    return tuple(replace(c, label=interval_heading(c.label, latencies)) if c.key == "p50" else c for c in columns)
 
 
 def result_cells(report: Report, result: Result) -> tuple[Cell, ...]:
@@ -91,7 +118,7 @@ def result_cells(report: Report, result: Result) -> tuple[Cell, ...]:
         ),
         *_latency_cells(result, device),
         Cell(text=formats.megabytes(result.size_bytes), order=result.size_bytes),
-        _top1(result, artifact),
+        _top1(report, result, artifact),
         _known(
             result, "peak_rss_bytes", UNKNOWN if not result.peak_rss_bytes else f"{result.peak_rss_bytes / 2**20:.0f}"
         ),
@@ -144,9 +171,9 @@ def _none(why: str) -> Cell:
     return Cell(text=UNKNOWN, reason=why)
 
 
-def _top1(result: Result, artifact: ArtifactRow | None) -> Cell:
+def _top1(report: Report, result: Result, artifact: ArtifactRow | None) -> Cell:
     if artifact is None:
-        return _none("this file is not the one that was exported last: another file has its name, or none")
+        return _none(safe(why_unknown(report, result), 400))
     more = f"drop {' · '.join(formats.drop(artifact))}"
     if result.top1_device is not None:
         more += f" · on the device {formats.percent(result.top1_device)}"

@@ -262,4 +262,4 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""
-        return {"schema": SCHEMA, **asdict(self)}
+        return {"schema": SCHEMA, "kind": "report", **asdict(self)}

@@ -12,7 +12,7 @@ from device_bench.report.collect import collect
 from device_bench.report.markdown import format_markdown
 from device_bench.report.page import format_page
 from device_bench.report.values import Report
-from models.errors import UnknownNameError
+from models.errors import UnknownNameError, UsageError
 from models.files import output_errors, write_file
 
 PAGE_FILE, MARKDOWN_FILE, JSON_FILE = "report.html", "report.md", "report.json"
@@ -26,7 +26,7 @@ def load_report(build_dir: Path, focus: str | None = None) -> Report:
         focus: The model that comes first; None for all alike.
 
     Raises:
-        UsageError: there is no such folder.
+        UsageError: there is no such folder, or nothing in it.
         UnknownNameError: nothing of that model is there.
     """
     pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
@@ -34,6 +34,8 @@ def load_report(build_dir: Path, focus: str | None = None) -> Report:
     report = make_report(collect(build_dir), made=made, version=pyproject["project"]["version"], focus=focus)
     known = {row.model for row in report.exports} | {row.model for row in report.results}
     known |= {row.model for row in report.baselines}
+    if focus is not None and not known:
+        raise UsageError(f"unknown model {focus!r}; under {build_dir} nothing was exported or measured")
     if focus is not None and focus not in known:
         raise UnknownNameError("model", focus, known, see=f"under {build_dir} nothing of it was exported or measured")
     return report

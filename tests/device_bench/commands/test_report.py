@@ -12,6 +12,7 @@ import pytest
 
 from device_bench.__main__ import main
 from device_bench.commands.pick import latency_us, share
+from device_bench.comparing.records import find_stored
 from models.errors import OutputError, UnknownNameError, UsageError
 from tests.device_bench.report.builds import (
     MODEL,
@@ -75,8 +76,19 @@ def test_writing_a_report_twice_leaves_nothing_but_the_three_files(tmp_path: Pat
 def test_a_report_that_cannot_be_written_says_where(tmp_path: Path, call: Call) -> None:
     full_build(tmp_path / "build")
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="a file stands where a folder should be"):
+    with pytest.raises(
+        OutputError, match=r"a file stands where a folder should be; choose another place with --output$"
+    ):
         call("report", "--output", tmp_path / "file", "--build-dir", tmp_path / "build")
+    (tmp_path / "build" / "report.html").mkdir()
+    with pytest.raises(OutputError, match=r"check the path of --build-dir$"):
+        call("report", "--build-dir", tmp_path / "build")
+
+
+def test_the_history_of_a_build_folder_does_not_complain_of_its_report(tmp_path: Path, call: Call) -> None:
+    full_build(tmp_path)
+    assert call("report", "--all", "--build-dir", tmp_path) == 0
+    assert find_stored(tmp_path)[1] == ()
 
 
 def test_a_model_of_which_nothing_is_there_is_refused(tmp_path: Path, call: Call) -> None:
@@ -89,6 +101,11 @@ def test_a_model_of_which_nothing_is_there_is_refused(tmp_path: Path, call: Call
 def test_a_missing_build_folder_is_refused(tmp_path: Path, call: Call) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
         call("report", "--build-dir", tmp_path / "none")
+
+
+def test_a_model_is_asked_for_where_nothing_is(tmp_path: Path, call: Call) -> None:
+    with pytest.raises(UsageError, match=r"^unknown model 'm'; under .* nothing was exported or measured$"):
+        call("report", "--model", "m", "--build-dir", tmp_path)
 
 
 def pick(call: Call, build: Path, accuracy: object, p95: object, *more: object) -> int:

@@ -83,6 +83,17 @@ def test_no_folder_and_no_records_are_errors_with_a_next_step(tmp_path: Path) ->
         newest(tmp_path)
 
 
+@pytest.mark.parametrize("mark", [{"kind": "report"}, {}])
+def test_a_report_beside_the_records_is_no_damaged_record(tmp_path: Path, mark: dict[str, str]) -> None:
+    store(tmp_path / "good.json", make_record())
+    parts = dict.fromkeys(("made", "focus", "devices", "exports", "results", "baselines", "problems", "history"))
+    (tmp_path / "report.json").write_text(json.dumps({"schema": 1, **parts, **mark}))
+    (tmp_path / "odd.json").write_text('{"schema": 1, "kind": "baseline"}')
+    found, refused = find_stored(tmp_path)
+    assert len(found) == 1
+    assert [text.split(" ", 1)[0] for text in refused] == [f"{tmp_path}/odd.json"]
+
+
 @pytest.mark.parametrize("kind", ["pipe", "device"])
 def test_what_is_no_regular_file_is_not_opened(tmp_path: Path, kind: str) -> None:
     store(tmp_path / "good.json", make_record())

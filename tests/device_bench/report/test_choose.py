@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from device_bench.report.choose import Choice, choose_artifact, find_device
+from device_bench.report.tables import RESULT_COLUMNS, result_cells
 from device_bench.report.values import Report
 from models.errors import UnknownNameError, UsageError
 from tests.device_bench.report.builds import (
@@ -123,3 +124,48 @@ def test_two_devices_of_one_name_must_be_told_apart(tmp_path: Path) -> None:
         )
     with pytest.raises(UsageError, match=r"2 devices are named 'Google Pixel 8'; say which: a{8} .* or b{8}"):
         find_device(report_of(tmp_path), "Google Pixel 8")
+
+
+def with_phones(report: Report, *names: str) -> Report:
+    phones = (replace(report.devices[0], name=name, identity=f"{at:016x}") for at, name in enumerate(names))
+    return replace(report, devices=tuple(phones))
+
+
+def test_names_in_any_script_are_told_apart(report: Report) -> None:
+    known = with_phones(report, "Смартфон 8", "手机", "Смартфон 9", "+++", "Pixel-8", "Pixel 8")
+    for text, name in (
+        ("смартфон-8", "Смартфон 8"), ("手机", "手机"), ("+++", "+++"), ("Pixel 8", "Pixel 8"), ("Pixel-8", "Pixel-8"),
+    ):  # fmt: skip
+        assert find_device(known, text).name == name
+    with pytest.raises(UsageError, match="2 devices are named 'pixel_8'"):
+        find_device(known, "pixel_8")
+
+
+@pytest.mark.parametrize("text", ["", "?", "_", "---", "電話"])
+def test_a_text_of_signs_or_of_another_script_is_like_no_name(report: Report, text: str) -> None:
+    with pytest.raises(UnknownNameError, match="unknown device"):
+        find_device(with_phones(report, "Смартфон 8", "!!"), text)
+
+
+def test_a_name_that_two_devices_have_is_proposed_once(report: Report) -> None:
+    with pytest.raises(UnknownNameError, match=r"did you mean Google Pixel 8\?$"):
+        find_device(with_phones(report, "Google Pixel 8", "Google Pixel 8"), "Google Pixle 8")
+
+
+def test_without_any_device_the_next_step_is_to_measure(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^unknown device 'x'; nothing is measured yet: make bench MODEL=\.\.\.$"):
+        find_device(report_of(tmp_path), "x")
+
+
+@pytest.mark.parametrize("damage", ["{", '{"schema": 1}'])
+def test_a_manifest_that_cannot_be_read_is_named_as_the_reason(tmp_path: Path, damage: str) -> None:
+    full_build(tmp_path)
+    (folder_of(tmp_path) / "manifest.json").write_text(damage)
+    report = report_of(tmp_path)
+    (first, *_) = choose(report, 0.0, 1000.0).unfit
+    assert first.unfit is not None
+    assert first.unfit.startswith(f"{MODEL}-digits/manifest.json cannot be read, which tells its accuracy: ")
+    (cell,) = (
+        c for c, column in zip(result_cells(report, first.result), RESULT_COLUMNS, strict=True) if column.key == "top1"
+    )
+    assert cell.reason.startswith(f"{MODEL}-digits/manifest.json cannot be read")

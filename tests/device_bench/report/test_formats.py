@@ -23,8 +23,14 @@ def test_unknown_is_a_dash_and_zero_is_zero() -> None:
 
 def test_an_interval_of_one_process_is_none() -> None:
     assert formats.interval_ms(spread([1000.0])) == "one process"
-    assert formats.interval_ms(spread([1000.0, 1100.0, 1200.0])) == "1.00–1.20"
+    assert formats.interval_ms(spread([1000.0, 1100.0, 1200.0, 1000.0, 1000.0])) == "1.00–1.20"
     assert formats.interval_ms(None) == "–"
+
+
+@pytest.mark.parametrize(("processes", "promise"), [(2, "50 %"), (3, "75 %"), (4, "88 %")])
+def test_an_interval_of_few_processes_says_how_often_it_holds(processes: int, promise: str) -> None:
+    values = [1000.0 + 100 * turn for turn in range(processes)]
+    assert formats.interval_ms(spread(values)) == f"1.00–{max(values) / 1000:.2f} ({promise})"
 
 
 @pytest.mark.parametrize(("ratio", "text"), [(123.4, "×123"), (12.34, "×12.3"), (1.0, "×1.00"), (0.0513, "×0.051")])

@@ -400,3 +400,15 @@ def test_texts_stand_out_from_their_ground(browser: Browser, path: Path, scheme:
     for text in texts:
         assert min(contrast(text, card), contrast(text, page)) >= 4.5
     assert contrast(notice_ink, notice) >= 4.5
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_names_without_any_break_do_not_widen_the_page(browser: Browser, tmp_path: Path, width: int) -> None:
+    name = "x" * 200
+    cases = cases_of(name, ["int8"])
+    target = make_target(name, os_release=name, soc_model=name)
+    add_bench(tmp_path, make_bench(cases, attempts_of(cases[0]), name, target=target))
+    with opened(browser, save(report_of(tmp_path), tmp_path), width=width) as watched:
+        assert name in watched.page.locator("#conditions").inner_text()
+        assert watched.page.evaluate("document.documentElement.scrollWidth") == width
+        watched.assert_sound()

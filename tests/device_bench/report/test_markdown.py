@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from device_bench.report.markdown import format_markdown, inert
+from device_bench.report.page import format_page
 from tests.device_bench.report.builds import (
     MODEL,
     add_bench,
@@ -28,6 +30,24 @@ def test_a_row_says_device_system_delegate_threads_runner_version_and_date(tmp_p
         assert said in row, said
     assert "GPU NVIDIA T4, onnxruntime-cuda, float32, compute only" in row
     assert "×2.67" in row
+
+
+@pytest.mark.parametrize(
+    ("rounds", "heading", "said"),
+    [(5, "p50 ms (94%)", "(15.0–15.3)"), (3, "p50 ms (75%)", "(15.0–15.3 (75 %))"), (1, "p50 ms", "(one process)")],
+)
+def test_an_interval_promises_no_more_than_its_processes_allow(
+    tmp_path: Path, rounds: int, heading: str, said: str
+) -> None:
+    cases = cases_of(MODEL, ["int8"])
+    record = make_bench(cases, attempts_of(cases[0], rounds=rounds))
+    record.plan = replace(record.plan, repeats=rounds)
+    add_bench(tmp_path, record)
+    report = report_of(tmp_path)
+    text = format_markdown(report)
+    assert f"| {heading} |" in text
+    assert said in text
+    assert f'data-sort="p50">{heading}</button>' in format_page(report)
 
 
 def test_every_table_has_as_many_cells_in_each_row_as_headings(tmp_path: Path) -> None:
