@@ -409,6 +409,6 @@ def test_names_without_any_break_do_not_widen_the_page(browser: Browser, tmp_pat
     target = make_target(name, os_release=name, soc_model=name)
     add_bench(tmp_path, make_bench(cases, attempts_of(cases[0]), name, target=target))
     with opened(browser, save(report_of(tmp_path), tmp_path), width=width) as watched:
-        assert name in watched.page.locator("#conditions").inner_text()
+        assert name[:150] in watched.page.locator("#conditions").inner_text()
         assert watched.page.evaluate("document.documentElement.scrollWidth") == width
         watched.assert_sound()
