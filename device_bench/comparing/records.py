@@ -145,7 +145,7 @@ def newest(place: Path) -> tuple[dict[tuple[str, str], Stored], tuple[str, ...]]
     Raises:
         UsageError: there is none.
     """
-    if place.is_file():
+    if place.exists() and not place.is_dir():
         stored = load_stored(place)
         return {stored.key: stored}, ()
     found, refused = find_stored(place)

@@ -118,8 +118,10 @@ def _problems(
         counting = {row.result.case for row in newest if row.result.record == file.path}
         if counting or file.path in last.values():
             yield from _sound(file.path, bench_problems(file, device, counting))
-    desktop = {str(file.record.model["name"]): file for file in baselines}
-    for baseline in desktop.values():
+    # One that was cut off leaves the last that came to its end in force.
+    ended = {str(file.record.model["name"]): file for file in baselines if file.record.finished is not None}
+    begun = {str(file.record.model["name"]): file for file in baselines}
+    for baseline in {file.path: file for file in (*ended.values(), *begun.values())}.values():
         yield from _sound(baseline.path, baseline_problems(baseline))
 
 

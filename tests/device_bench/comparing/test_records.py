@@ -105,3 +105,5 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path: Path, kind: str) -> Non
     found, refused = find_stored(tmp_path)
     assert len(found) == 1
     assert refused == (f"{path} is no regular file; move it elsewhere",)
+    with pytest.raises(UsageError, match=r"odd\.json is no regular file; move it elsewhere$"):
+        newest(path)

@@ -197,6 +197,15 @@ def test_a_baseline_that_was_cut_off_or_failed_displaces_no_older_one(
     assert told in [problem.why for problem in report.problems]
 
 
+def test_a_baseline_that_was_cut_off_hides_no_failure_of_the_one_in_force(tmp_path: Path) -> None:
+    add_baseline(tmp_path)
+    change_json(folder_of(tmp_path) / "baseline" / "one.json", lambda v: v.update(failure="the disk was full"))
+    add_baseline(tmp_path, name="two", started="2026-11-22T12:00:00Z", finished=None)
+    first, second = (problem.why for problem in report_of(tmp_path).problems)
+    assert first == "the disk was full"
+    assert second.startswith("killed, or still running")
+
+
 def test_a_baseline_that_was_cut_off_is_told_of_as_such(tmp_path: Path) -> None:
     add_baseline(tmp_path, finished=None)
     (problem,) = report_of(tmp_path).problems
