@@ -49,10 +49,12 @@ class UnknownNameError(UsageError):
     """A name outside its table; the message offers the nearest names."""
 
     def __init__(self, what: str, name: str, known: Iterable[str], *, see: str = "") -> None:
-        names = sorted(known)
+        names = sorted(set(known))
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         if near:
             hint = f"did you mean {' or '.join(near)}?"
+        elif not names:
+            hint = f"no {what} is known"
         elif len(names) <= 12:
             hint = f"known: {', '.join(names)}"
         else:

@@ -30,6 +30,11 @@ def test_a_name_far_from_a_short_table_is_answered_with_the_table() -> None:
     assert str(error) == "unknown fruit 'x'; known: apple, pear; `shop list` shows all"
 
 
+def test_an_empty_table_says_that_it_is_empty_and_no_name_is_proposed_twice() -> None:
+    assert str(UnknownNameError("fruit", "x", [])) == "unknown fruit 'x'; no fruit is known"
+    assert str(UnknownNameError("fruit", "aple", ["apple", "apple"])) == "unknown fruit 'aple'; did you mean apple?"
+
+
 def test_a_name_far_from_a_long_table_is_answered_with_where_to_look() -> None:
     error = UnknownNameError("number", "x", [f"{n:06}" for n in range(13)], see="`numbers` shows all")
     assert str(error) == "unknown number 'x'; `numbers` shows all"
