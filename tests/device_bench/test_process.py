@@ -103,9 +103,14 @@ def test_a_stop_passes_handlers_of_ordinary_errors() -> None:
 
 
 def test_ctrl_c_ends_it() -> None:
-    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
+    def interrupt() -> None:
+        # Not before it runs: an interrupt outside of the block would end pytest.
+        while not running("sleep 3004.5"):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
     with pytest.raises(KeyboardInterrupt):
+        threading.Thread(target=interrupt, daemon=True).start()
         run_process(("sleep", "3004.5"), timeout_s=30)
     assert gone("sleep 3004.5")
 
