@@ -103,16 +103,18 @@ def test_a_stop_passes_handlers_of_ordinary_errors() -> None:
 
 
 def test_ctrl_c_ends_it() -> None:
+    seconds = f"3004.{os.getpid()}"
+
     def interrupt() -> None:
         # Not before it runs: an interrupt outside of the block would end pytest.
-        while not running("sleep 3004.5"):
+        while not running(f"sleep {seconds}"):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         threading.Thread(target=interrupt, daemon=True).start()
-        run_process(("sleep", "3004.5"), timeout_s=30)
-    assert gone("sleep 3004.5")
+        run_process(("sleep", seconds), timeout_s=30)
+    assert gone(f"sleep {seconds}")
 
 
 def test_a_program_that_is_not_there_is_an_error_of_the_system() -> None:
