@@ -143,7 +143,7 @@ def test_two_devices_without_a_choice_are_named_and_all_means_both(bench: Bench)
     assert_no_results(bench, done)
     everywhere = bench.run(None, *ONE, "--device=all", "--dry-run")
     assert everywhere.returncode == 0, everywhere.stderr
-    assert all(f"# {phone.serial}: 1 cases, 1 processes" in everywhere.stdout for phone in phones)
+    assert all(f"# {phone.serial}: 1 cases, 1 timed processes" in everywhere.stdout for phone in phones)
 
 
 @pytest.mark.parametrize(
