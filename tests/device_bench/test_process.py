@@ -12,6 +12,7 @@ import pytest
 
 from device_bench.process import OutputTooLargeError, Stopped, TimedOutError, run_process, signals_held
 
+ROOT = Path(__file__).parents[2]
 SH = ("sh", "-c")
 
 
@@ -103,18 +104,17 @@ def test_a_stop_passes_handlers_of_ordinary_errors() -> None:
 
 
 def test_ctrl_c_ends_it() -> None:
-    seconds = f"3004.{os.getpid()}"
-
-    def interrupt() -> None:
-        # Not before it runs: an interrupt outside of the block would end pytest.
-        while not running(f"sleep {seconds}"):
+    # In a process of its own: an interrupt that comes a moment too early or too late would end pytest.
+    sleep = f"sleep 3004.{os.getpid()}"
+    code = f"from device_bench.process import run_process\nrun_process({tuple(sleep.split())!r}, timeout_s=60)"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) as program:
+        while not any(pid != program.pid for pid in running(sleep)):
+            assert program.poll() is None
             time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        threading.Thread(target=interrupt, daemon=True).start()
-        run_process(("sleep", seconds), timeout_s=30)
-    assert gone(f"sleep {seconds}")
+        program.send_signal(signal.SIGINT)
+        _, said = program.communicate(timeout=20)
+    assert b"KeyboardInterrupt" in said
+    assert gone(sleep)
 
 
 def test_a_program_that_is_not_there_is_an_error_of_the_system() -> None:
