@@ -135,13 +135,6 @@ def test_a_finished_benchmark_that_is_resumed_says_that_it_is_an_old_one(tmp_pat
     assert json.loads(run(tmp_path, phone, "--resume", "--json").stdout)["outcomes"][0]["complete"] is True
 
 
-def test_other_settings_of_the_phone_are_another_benchmark(tmp_path: Path) -> None:
-    phone = make_phone(tmp_path)
-    run(tmp_path, phone)
-    assert run(tmp_path, phone, "--resume", "--stay-awake").returncode == 0
-    assert len(records(tmp_path)) == 2
-
-
 def test_a_phone_that_is_named_and_lost_costs_the_others_nothing(tmp_path: Path) -> None:
     phone = make_phone(tmp_path)
     phone.devices += "gone  offline transport_id:2\n"
