@@ -19,9 +19,10 @@ from typing import Any, Literal
 from device_bench.case import Pass
 from device_bench.measuring.correctness import Accuracy, OutputCheck
 from device_bench.measuring.plan import Job, Plan
+from device_bench.measuring.summary import steady_latency, steady_samples_us
 from device_bench.process import UnfinishedError, run_process
 from device_bench.result import Measured, RunnerOutput
-from device_bench.stats import Drift, Ratio, Spread, drift, outliers, paired_ratio, spread, steady_from
+from device_bench.stats import Drift, Ratio, Spread, drift, outliers, paired_ratio, spread
 from models.errors import UsageError
 from models.files import format_json, write_file
 
@@ -214,7 +215,7 @@ class BenchRecord:
         where the runner prints no median.
         """
         runs = [a for a in self.attempts_of(case, kind) if a.valid]
-        medians = {a.job.round: _median_us(a.output.measured) for a in runs if a.output}
+        medians = {a.job.round: steady_latency(a.output.measured).median_us for a in runs if a.output}
         known = {turn: value for turn, value in medians.items() if value is not None}
         if len(known) == len(medians):
             return "median", known
@@ -245,6 +246,7 @@ class BenchRecord:
     def _summary(self, case: str) -> Summary:
         measured = self._measured(case, "latency")
         statistic, latencies = self.latencies(case)
+        steady = [steady_latency(m) for m in measured]
         samples = [m.samples_us for m in measured if m.samples_us is not None]
         memory = [
             a.output.measured.memory.peak_rss_bytes for a in self.attempts_of(case, "memory") if a.valid and a.output
@@ -256,12 +258,12 @@ class BenchRecord:
             latency=spread(tuple(latencies.values())) if latencies else None,
             init_us=_middle([m.init_us for m in measured]),
             first_us=_middle([m.first_us for m in measured]),
-            p5_us=_middle([_percentile_us(m, 5) for m in measured]),
-            p95_us=_middle([_percentile_us(m, 95) for m in measured]),
+            p5_us=_middle([latency.p5_us for latency in steady]),
+            p95_us=_middle([latency.p95_us for latency in steady]),
             peak_rss_bytes=next((peak for peak in memory if peak is not None), None),
             sustained=self._drift(case, whole=statistic == "median"),
             throttled=any(a.throttled for a in attempts),
-            warming=sum(steady_from(runs) > 0 for runs in samples),
+            warming=sum(steady_samples_us(m) != m.samples_us for m in measured),
             outlying=_outlying(samples),
             failure=self.case_failure(case),
         )
@@ -399,24 +401,6 @@ def describe_tool() -> dict[str, Any]:
         "dirty": None if changes is None else bool(changes),
         "python": platform.python_version(),
     }
-
-
-def _median_us(measured: Measured) -> float | None:
-    """Of the runs after warm-up, as native runners define it: the upper one of an even number."""
-    cut = 0 if measured.samples_us is None else steady_from(measured.samples_us)
-    if not cut or measured.samples_us is None:
-        return measured.latency.median_us
-    steady = sorted(measured.samples_us[cut:])
-    return steady[len(steady) // 2]
-
-
-def _percentile_us(measured: Measured, percent: Literal[5, 95]) -> float | None:
-    """Of the same runs; by the same rule as native runners, the value at that share of the sorted runs."""
-    cut = 0 if measured.samples_us is None else steady_from(measured.samples_us)
-    if not cut or measured.samples_us is None:
-        return measured.latency.p5_us if percent == 5 else measured.latency.p95_us
-    steady = sorted(measured.samples_us[cut:])
-    return steady[min(len(steady) * percent // 100, len(steady) - 1)]
 
 
 def _outlying(samples: Sequence[Sequence[float]]) -> float | None:

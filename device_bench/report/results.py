@@ -16,12 +16,13 @@ from device_bench.comparing.conditions import conditions
 from device_bench.comparing.records import Stored
 from device_bench.measuring.correctness import Accuracy, OutputCheck
 from device_bench.measuring.record import Attempt, BenchRecord, Summary, check_name
+from device_bench.measuring.summary import steady_latency, steady_samples_us
 from device_bench.op_profile import OpProfile
 from device_bench.report.collect import BenchFile
 from device_bench.report.values import Device, Operator, Process, Result
 from device_bench.result import Delegation, RunnerOutput
 from device_bench.state.telemetry import Telemetry
-from device_bench.stats import noise_floor, steady_from
+from device_bench.stats import noise_floor
 
 _SENSORS = ("cpu", "skin", "zone", "battery")
 """Kinds of sensors by how well they tell that a phone gets hot under load."""
@@ -257,27 +258,21 @@ def _process(attempt: Attempt, output: RunnerOutput, value_us: float | None, sen
         sensor: Kind of sensor that tells its temperature.
         first: When the first process began.
     """
-    latency, samples = output.measured.latency, output.measured.samples_us
+    latency, steady = steady_latency(output.measured), steady_samples_us(output.measured)
     look = _look(attempt, "after")
-    cut = 0 if samples is None else steady_from(samples)
-    steady = sorted(samples[cut:]) if samples is not None else None
-    ends = (latency.min_us, latency.p5_us, latency.p95_us, latency.max_us)
-    if steady is not None and cut:
-        last = len(steady) - 1
-        ends = (steady[0], steady[len(steady) * 5 // 100], steady[min(len(steady) * 95 // 100, last)], steady[last])
     # The upper one of an even number, as the record's median.
     quartiles = None if steady is None else [float(v) for v in np.percentile(steady, (25, 50, 75), method="higher")]
     return Process(
         kind=attempt.job.kind,
         round=attempt.job.round,
         elapsed_s=(datetime.fromisoformat(attempt.started) - datetime.fromisoformat(first)).total_seconds(),
-        value_us=latency.mean_us if value_us is None else value_us,
+        value_us=output.measured.latency.mean_us if value_us is None else value_us,
         quartiles_us=None if quartiles is None else (quartiles[0], quartiles[1], quartiles[2]),
-        min_us=ends[0],
-        p5_us=ends[1],
-        p95_us=ends[2],
-        max_us=ends[3],
-        runs=latency.runs if steady is None or not cut else len(steady),
+        min_us=latency.min_us,
+        p5_us=latency.p5_us,
+        p95_us=latency.p95_us,
+        max_us=latency.max_us,
+        runs=latency.runs,
         temperature_c=None if sensor is None or look is None else _celsius(look, sensor),
     )
 
