@@ -11,11 +11,10 @@ from device_bench.baseline.check import Checker
 from device_bench.baseline.gpu import ChosenGpu, choose_gpu
 from device_bench.baseline.measure import Baseline
 from device_bench.baseline.plan import BaselineRequest, Sources
-from device_bench.baseline.record import BASELINE_FOLDER, BaselineRecord, save_baseline
+from device_bench.baseline.record import BASELINE_FOLDER, BaselineRecord
 from device_bench.measuring.bench import Prepared, prepare
 from device_bench.measuring.correctness import CHECK_IMAGES
-from device_bench.measuring.measure import now_utc
-from device_bench.measuring.record import describe_tool, record_stem
+from device_bench.record_file import describe_tool, now_utc, record_stem, save_record
 from device_bench.state.cpus import read_cpus
 from device_bench.state.facts import read_facts
 from device_bench.target import DeviceUnderTest
@@ -71,7 +70,7 @@ def measure_baseline(
             ).run()
         except (ToolchainError, KeyboardInterrupt) as error:
             record.failure = str(error) or "interrupted"
-            save_baseline(path, record)
+            save_record(path, record)
             raise
     return record, path
 
@@ -114,7 +113,7 @@ def _open_record(
     path = place / f"{record_stem(record.started, name, target.identity)}.json"
     with output_errors(place):
         place.mkdir(parents=True, exist_ok=True)
-    save_baseline(path, record)
+    save_record(path, record)
     return record, path
 
 

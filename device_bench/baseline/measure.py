@@ -19,9 +19,9 @@ from device_bench.baseline.gpu import ChosenGpu, read_gpus
 from device_bench.baseline.plan import BaselineRequest, Sources
 from device_bench.baseline.processes import Outcome, run_request
 from device_bench.baseline.program.request import Request, Settings
-from device_bench.baseline.record import Attempt, BaselineRecord, EngineOutcome, Knee, save_baseline
+from device_bench.baseline.record import Attempt, BaselineRecord, EngineOutcome, Knee
 from device_bench.baseline.sweep import find_knee
-from device_bench.measuring.measure import now_utc
+from device_bench.record_file import now_utc, save_record
 from device_bench.target import Target
 from models.errors import DeviceError
 from models.files import output_errors
@@ -264,4 +264,4 @@ class Baseline:
         self.report(Progress(stage=stage, done=done, total=total, detail=detail))
 
     def _save(self) -> None:
-        save_baseline(self.path, self.record)
+        save_record(self.path, self.record)

@@ -5,7 +5,6 @@ build/<model>-<weights>/baseline/<time>-<machine>-<identity>.json, written anew 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,9 +14,8 @@ import numpy as np
 
 from device_bench.baseline.case import PHASES, Accelerator, BaselineCase, FailureKind, Kind, Measured, Placement
 from device_bench.measuring.correctness import OutputCheck
+from device_bench.record_file import read_record
 from device_bench.stats import Spread, spread
-from models.errors import UsageError
-from models.files import format_json, write_file
 
 SCHEMA = 1
 BASELINE_FOLDER = "baseline"
@@ -301,24 +299,10 @@ def _phase(rows: Sequence[tuple[float, ...] | None]) -> Spread | None:
     return spread([float(np.median(row)) for row in known]) if known and len(known) == len(rows) else None
 
 
-def save_baseline(path: Path, record: BaselineRecord) -> None:
-    """Writes the record, whole.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    write_file(path, format_json(record.to_json()).encode())
-
-
 def load_baseline(path: Path) -> BaselineRecord:
     """The record in a file.
 
     Raises:
         UsageError: it cannot be read, or is none.
     """
-    try:
-        return BaselineRecord.from_json(json.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}; name a file of {BASELINE_FOLDER}/") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{path} is no baseline of this program ({error!r:.120}); measure again") from error
+    return read_record(path, BaselineRecord.from_json, "baseline", BASELINE_FOLDER)

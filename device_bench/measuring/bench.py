@@ -21,16 +21,11 @@ from device_bench.measuring.artifacts import (
 )
 from device_bench.measuring.check import DesktopOutputs
 from device_bench.measuring.dry_run import dry_run
-from device_bench.measuring.measure import Measurement, anonymous, now_utc
+from device_bench.measuring.measure import Measurement, anonymous
 from device_bench.measuring.plan import Plan
-from device_bench.measuring.record import (
-    BENCH_FOLDER,
-    BenchRecord,
-    describe_tool,
-    record_stem,
-    save_record,
-)
+from device_bench.measuring.record import BENCH_FOLDER, BenchRecord
 from device_bench.measuring.resume import check_conditions, find_resumable
+from device_bench.record_file import describe_tool, now_utc, record_stem, save_record
 from device_bench.runners.discover import available_runners
 from device_bench.runners.runner import Runner
 from device_bench.state.control import changed_settings, restore_left_over

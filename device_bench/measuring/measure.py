@@ -6,7 +6,6 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ from device_bench.case import Case
 from device_bench.measuring.artifacts import Exported, Pictures
 from device_bench.measuring.check import DesktopOutputs, check_case
 from device_bench.measuring.plan import Job, Plan
-from device_bench.measuring.record import Attempt, BenchRecord, check_name, save_record
+from device_bench.measuring.record import Attempt, BenchRecord, check_name
+from device_bench.record_file import now_utc, save_record
 from device_bench.result import RunnerOutput
 from device_bench.runners.runner import Runner
 from device_bench.state.cpus import verify_allowed
@@ -29,11 +29,6 @@ TRIES = 3
 
 _PATIENCE_S = 30.0
 _FRESH_S = 2.0
-
-
-def now_utc() -> str:
-    """`2026-11-21T12:00:00Z`."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def anonymous(text: str, target: Target) -> str:

@@ -7,10 +7,6 @@ build/<model>-<weights>/bench/
 
 from __future__ import annotations
 
-import json
-import platform
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +16,9 @@ from device_bench.case import Pass
 from device_bench.measuring.correctness import Accuracy, OutputCheck
 from device_bench.measuring.plan import Job, Plan
 from device_bench.measuring.summary import steady_latency, steady_samples_us
-from device_bench.process import UnfinishedError, run_process
+from device_bench.record_file import read_record
 from device_bench.result import Measured, RunnerOutput
 from device_bench.stats import Drift, Ratio, Spread, drift, outliers, paired_ratio, spread
-from models.errors import UsageError
-from models.files import format_json, write_file
 
 SCHEMA = 1
 BENCH_FOLDER = "bench"
@@ -350,57 +344,13 @@ def check_name(runner: str, file: str, delegate: str) -> str:
     return f"{runner} {delegate} {file}"
 
 
-def record_stem(started: str, device: str, identity: str) -> str:
-    """`20261121T120000Z-pixel_8-1f0c9a2b`: sorts by time, names the device, tells two of a kind apart."""
-    slug = re.sub(r"[^a-z0-9]+", "_", device.lower()).strip("_")[:40] or "device"
-    return f"{re.sub(r'[-:]', '', started)}-{slug}-{identity[:8]}"
-
-
-def save_record(path: Path, record: BenchRecord) -> None:
-    """Writes the record, whole.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    write_file(path, format_json(record.to_json()).encode())
-
-
 def load_record(path: Path) -> BenchRecord:
     """The record in a file.
 
     Raises:
         UsageError: it cannot be read, or is none.
     """
-    try:
-        record = BenchRecord.from_json(json.loads(path.read_text("utf-8")))
-        # Numbers that are no latencies are found out here, and not when somebody asks for them.
-        record.summaries()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}; name a file of bench/") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UsageError(f"{path} is no benchmark record of this program ({error!r:.120}); measure again") from error
-    return record
-
-
-def describe_tool() -> dict[str, Any]:
-    """Version of this program, which runs from its clone; its commit, and whether files differ from it."""
-    root = Path(__file__).parents[2]
-
-    def git(*words: str) -> str | None:
-        try:
-            run = run_process(["git", "-C", str(root), *words], timeout_s=5.0)
-        except (OSError, UnfinishedError):
-            return None
-        return run.stdout.decode("utf-8", "replace").strip() if run.exit_code == 0 else None
-
-    commit = git("rev-parse", "HEAD")
-    changes = git("status", "--porcelain", "--untracked-files=no")
-    return {
-        "version": tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"],
-        "commit": commit,
-        "dirty": None if changes is None else bool(changes),
-        "python": platform.python_version(),
-    }
+    return read_record(path, BenchRecord.from_json, "benchmark record", BENCH_FOLDER)
 
 
 def _outlying(samples: Sequence[Sequence[float]]) -> float | None:

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from device_bench.commands.compare import run_compare
 from device_bench.commands.history import run_history
-from device_bench.measuring.record import load_record
 from models.cli import one_line
-from models.errors import ToolchainError, UsageError
+from models.errors import ToolchainError
 from tests.device_bench.comparing.stored import make_record, slower, store, with_twins
 
 JUNK = st.sampled_from([
@@ -78,9 +77,3 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("records")
     store(path / "bench" / "old.json", make_record())
     FOLDER[:] = [str(path)]
-
-
-def test_nesting_without_end_is_no_record(tmp_path: Path) -> None:
-    (tmp_path / "deep.json").write_text("[" * 100_000)
-    with pytest.raises(UsageError, match=r"is no benchmark record of this program"):
-        load_record(tmp_path / "deep.json")

@@ -8,14 +8,8 @@ import pytest
 
 from device_bench.measuring.correctness import OutputCheck
 from device_bench.measuring.plan import Job
-from device_bench.measuring.record import (
-    Attempt,
-    BenchRecord,
-    check_name,
-    load_record,
-    record_stem,
-    save_record,
-)
+from device_bench.measuring.record import Attempt, BenchRecord, check_name, load_record
+from device_bench.record_file import save_record
 from device_bench.result import RunnerOutput
 from models.errors import UsageError
 from tests.device_bench.cases import make_case, make_output, make_plan
@@ -184,11 +178,3 @@ def test_what_is_no_record_is_bad_input(tmp_path: Path, text: str) -> None:
     path.write_text(text, "utf-8")
     with pytest.raises(UsageError, match="is no benchmark record of this program"):
         load_record(path)
-    with pytest.raises(UsageError, match=r"^cannot read .*No such file or directory; name a file of bench/$"):
-        load_record(tmp_path / "b.json")
-
-
-def test_names_of_records_are_plain_whatever_the_phone_is_called() -> None:
-    assert record_stem("2026-11-21T12:00:00Z", "Pixel 8", "1f0c9a2b77") == "20261121T120000Z-pixel_8-1f0c9a2b"
-    assert record_stem("2026-11-21T12:00:00Z", "../$(x)\n'\"", "1f0c9a2b77") == "20261121T120000Z-x-1f0c9a2b"
-    assert record_stem("2026-11-21T12:00:00Z", "\u624b\u673a", "1f0c9a2b77") == "20261121T120000Z-device-1f0c9a2b"

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from device_bench.measuring.plan import Job
-from device_bench.measuring.record import BenchRecord, record_stem, save_record
+from device_bench.measuring.record import BenchRecord
 from device_bench.measuring.resume import check_attempts, check_conditions, find_resumable
+from device_bench.record_file import record_stem, save_record
 from device_bench.recording import load_recording, parse_recording
 from device_bench.result import RunnerOutput
 from models.errors import UsageError

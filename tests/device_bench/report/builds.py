@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from device_bench.baseline.record import BaselineRecord, save_baseline
+from device_bench.baseline.record import BaselineRecord
 from device_bench.case import Case
 from device_bench.measuring.plan import Job
-from device_bench.measuring.record import Attempt, BenchRecord, save_record
+from device_bench.measuring.record import Attempt, BenchRecord
 from device_bench.op_profile import OpProfile, ProfiledNode, ProfiledType
+from device_bench.record_file import save_record
 from device_bench.report.assemble import make_report
 from device_bench.report.collect import collect
 from device_bench.report.values import Report
@@ -222,7 +223,7 @@ def add_baseline(
     value = {"cases": [case], "attempts": attempts, "repeats": 5, "model": origin, "finished": "2026-11-21T12:20:00Z"}
     record = baselines.record(**value | changes)
     record.target = {**record.target, "gpu": {"name": "NVIDIA T4", "driver_version": "570"} if gpu else None}
-    save_baseline(folder_of(build, model) / "baseline" / f"{name}.json", record)
+    save_record(folder_of(build, model) / "baseline" / f"{name}.json", record)
     return record
 
 
