@@ -104,7 +104,7 @@ def _line(raw: str) -> Line:
 
 
 def shown(text: str) -> str:
-    """`text` in quotes, short enough for one sentence."""
+    """Text of a device in quotes, control characters escaped, short enough for one sentence."""
     return repr(text if len(text) <= 160 else f"{text[:157]}...")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_bench.case import RunnerName
+from device_bench.parse.lines import shown
 from device_bench.result import RunnerHelp
 from device_bench.runners.builds import Kind, find_build
 from device_bench.runners.classic import Classic
@@ -21,7 +22,7 @@ from device_bench.runners.loop import Loop, Package, find_loop
 from device_bench.runners.machine import Machine, read_machine, script_python
 from device_bench.runners.native import INSTALLED, library_path
 from device_bench.runners.runner import Runner, RunnerInfo
-from device_bench.runners.start import ask_help, shown
+from device_bench.runners.start import ask_help
 from device_bench.state.facts import DeviceFacts
 from device_bench.target import Command, Target
 from models.errors import DeviceError, DownloadError, ProgramError, RunnerOutputError, UsageError

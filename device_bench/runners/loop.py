@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_bench.case import Case, Pass, RunSettings
+from device_bench.parse.lines import shown
 from device_bench.parse.loop import RESULT_FILE
 from device_bench.result import RunnerOutput
 from device_bench.runners.native import INSTALLED, read_run
 from device_bench.runners.runner import RunnerInfo
-from device_bench.runners.start import HELP_TIMEOUT_S, check_started, shown
+from device_bench.runners.start import HELP_TIMEOUT_S, check_started
 from device_bench.runners.value_files import batches
 from device_bench.target import Command, Finished, Target
 from models.errors import ProgramError, RunnerOutputError
@@ -137,7 +138,7 @@ def find_loop(target: Target, python: str, folder: str, package: Package) -> Loo
         if package not in versions or not all(isinstance(text, str) and len(text) < 64 for text in versions.values()):
             raise ValueError("no version")
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        said = shown(finished.stdout[:200].decode("utf-8", "replace"))
+        said = shown(finished.stdout[:200].decode("utf-8", "replace").strip())
         raise ProgramError(
             f"{python} answered {said} when asked for the version of {package}; check that it is a Python"
         ) from error

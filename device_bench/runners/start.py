@@ -6,9 +6,9 @@ import re
 import signal
 
 from device_bench.parse import parse_output
+from device_bench.parse.lines import shown
 from device_bench.result import RunnerHelp
 from device_bench.target import Command, Finished, Target
-from models.cli import one_line
 from models.errors import ProgramError
 
 HELP_TIMEOUT_S = 60.0
@@ -68,12 +68,6 @@ def check_started(finished: Finished, program: str) -> None:
         why = ": the device's CPU does not know an instruction of it" if ended == signal.SIGILL else ""
         step = "use a build for an older CPU" if ended == signal.SIGILL else "use another build of it"
         raise ProgramError(f"{name} was ended by {ended.name} (exit code {code}) when it started{why}; {step}")
-
-
-def shown(text: str) -> str:
-    """Text of a device in quotes, for one line."""
-    text = one_line(text)
-    return repr(text if len(text) <= 160 else f"{text[:157]}...")
 
 
 def _text(content: bytes) -> str:

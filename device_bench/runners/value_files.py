@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_bench.case import Case
+from device_bench.parse.lines import shown
 from device_bench.runners.native import Flag
-from device_bench.runners.start import shown
 from device_bench.target import Command, Finished, Target
 from models.errors import RunnerOutputError
 from models.files import output_errors
