@@ -9,9 +9,20 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from device_bench.baseline.case import PRECISIONS
 from device_bench.baseline.engines import AUTO, ENGINES
-from device_bench.commands.options import count, number, seconds
-from models.cli import inert, one_line, progress_display, result_console, seed, words
+from device_bench.baseline.program.request import Settings
+from device_bench.commands.options import (
+    add_build_dir_option,
+    add_model_option,
+    add_precision_option,
+    add_process_options,
+    add_weights_options,
+    check_durations,
+    count,
+    number,
+)
+from models.cli import inert, one_line, progress_display, result_console, words
 from models.files import format_json
 from models.zoo import lookup
 
@@ -19,10 +30,8 @@ if TYPE_CHECKING:
     from device_bench.baseline.plan import BaselineRequest
     from device_bench.baseline.record import BaselineRecord
 
-REPEATS = 5
 LARGEST_BATCH = 4096
 """That may be asked for: 4096 pictures of 224 px are 2.5 GB."""
-_PRECISIONS = "float32,tf32,float16"
 
 
 def add_options(commands: Any) -> None:
@@ -35,9 +44,8 @@ def add_options(commands: Any) -> None:
         epilog="exit codes: 0 all passed, 1 wrong numbers, or an engine asked for by name computed elsewhere, 2 bad "
         "input or not installed, 3 the GPU, its driver or a process failed",
     )
-    baseline.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
-    baseline.add_argument("--weights", default="auto", metavar="auto|random|PATH", help="as for export (default: auto)")
-    baseline.add_argument("--dataset", default="digits", metavar="NAME", help="as for export (default: %(default)s)")
+    add_model_option(baseline)
+    add_weights_options(baseline)
     baseline.add_argument(
         "--engine",
         type=words,
@@ -45,43 +53,23 @@ def add_options(commands: Any) -> None:
         metavar="NAMES",
         help=f"auto, or comma separated of {', '.join(ENGINES)} (default: auto)",
     )
-    baseline.add_argument(
-        "--precision",
-        type=words,
-        default=words(_PRECISIONS),
-        metavar="NAMES",
-        help=f"comma separated (default: {_PRECISIONS}, as far as the engine has them)",
-    )
+    add_precision_option(baseline, ",".join(PRECISIONS), ", as far as the engine has them")
     baseline.add_argument(
         "--batch", type=batches, default=(), metavar="N,N", help="(default: doubled until it no longer pays)"
     )
     _add_how(baseline)
-    baseline.add_argument(
-        "--build-dir", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: %(default)s)"
-    )
+    add_build_dir_option(baseline)
     baseline.add_argument("--dry-run", action="store_true", help="print what would be tried, measure nothing")
     baseline.add_argument("--json", action="store_true", help="print the record (or the plan) instead of a table")
     baseline.set_defaults(run=run_baseline)
 
 
 def _add_how(baseline: Any) -> None:
-    baseline.add_argument(
-        "--repeats", type=count, default=REPEATS, metavar="N", help="processes per case (default: %(default)s)"
-    )
-    baseline.add_argument(
-        "--runs", type=count, default=30, metavar="N", help="samples per process and phase, at least (default: 30)"
-    )
-    baseline.add_argument(
-        "--min-seconds", type=seconds, default=1.0, metavar="S", help="… and seconds, at least (default: 1)"
-    )
-    baseline.add_argument(
-        "--max-seconds", type=seconds, default=20.0, metavar="S", help="… and seconds, at most (default: 20)"
-    )
+    add_process_options(baseline, Settings(), "samples per process and phase")
     baseline.add_argument("--gpu-index", type=number, metavar="I", help="as nvidia-smi counts (default: the first)")
     baseline.add_argument(
         "--threads", type=count, metavar="N", help="for what the CPU computes (default: as many as CPUs may be used)"
     )
-    baseline.add_argument("--seed", type=seed, default=0, help="of the order (default: %(default)s)")
     # The code of the GPU engines, tested where there is no GPU.
     baseline.add_argument("--device", choices=("gpu", "cpu"), default=None, help=argparse.SUPPRESS)
 
@@ -139,10 +127,8 @@ def make_request(arguments: argparse.Namespace) -> BaselineRequest:
         UsageError: options that contradict each other.
     """
     from device_bench.baseline.baseline import usable_cpus
-    from device_bench.baseline.case import PRECISIONS
     from device_bench.baseline.engines import find_engines
     from device_bench.baseline.plan import BaselineRequest
-    from device_bench.baseline.program.request import Settings
     from models.errors import UnknownNameError, UsageError
 
     names = arguments.engine or (AUTO,)
@@ -151,10 +137,7 @@ def make_request(arguments: argparse.Namespace) -> BaselineRequest:
     for name in arguments.precision:
         if name not in PRECISIONS:
             raise UnknownNameError("precision", name, PRECISIONS)
-    if arguments.max_seconds <= arguments.min_seconds:
-        raise UsageError(
-            f"--max-seconds {arguments.max_seconds} must be more than --min-seconds {arguments.min_seconds}"
-        )
+    check_durations(arguments)
     return BaselineRequest(
         engines=() if names == (AUTO,) else find_engines(names),
         precisions=tuple(dict.fromkeys(arguments.precision)) or PRECISIONS,

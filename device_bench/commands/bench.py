@@ -10,11 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from device_bench.case import Delegate, RunnerName, RunSettings
-from device_bench.commands.options import count, number, numbers, seconds
+from device_bench.commands.options import (
+    add_build_dir_option,
+    add_model_option,
+    add_precision_option,
+    add_process_options,
+    add_weights_options,
+    check_durations,
+    number,
+    numbers,
+    seconds,
+)
 from device_bench.commands.targets import add_target_options
-from device_bench.measuring.plan import REPEATS
 from export.precision import select_precisions
-from models.cli import inert, one_line, progress_display, result_console, seed, words
+from models.cli import inert, one_line, progress_display, result_console, words
 from models.files import format_json
 from models.zoo import lookup
 
@@ -38,24 +47,15 @@ def add_options(commands: Any) -> None:
         "3 a device, its connection or a program on it failed",
     )
     what = bench.add_argument_group("what")
-    what.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
-    what.add_argument("--weights", default="auto", metavar="auto|random|PATH", help="as for export (default: auto)")
-    what.add_argument("--dataset", default="digits", metavar="NAME", help="as for export (default: %(default)s)")
-    what.add_argument(
-        "--precision",
-        type=words,
-        default=words(_DEFAULT_PRECISIONS),
-        metavar="NAMES",
-        help=f"comma separated (default: {_DEFAULT_PRECISIONS})",
-    )
+    add_model_option(what)
+    add_weights_options(what)
+    add_precision_option(what, _DEFAULT_PRECISIONS)
     what.add_argument(
         "--format", type=words, default=("tflite",), metavar="NAMES", help="tflite, onnx or both (default: tflite)"
     )
     _add_where(bench.add_argument_group("where"))
     _add_how(bench.add_argument_group("how"))
-    bench.add_argument(
-        "--build-dir", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: %(default)s)"
-    )
+    add_build_dir_option(bench)
     bench.add_argument("--dry-run", action="store_true", help="print the plan and its exact commands, measure nothing")
     bench.add_argument("--json", action="store_true", help="print the records (or the plans) instead of tables")
     bench.set_defaults(run=run_bench)
@@ -92,31 +92,7 @@ def _add_where(where: Any) -> None:
 
 
 def _add_how(how: Any) -> None:
-    settings = RunSettings()
-    how.add_argument(
-        "--runs",
-        type=count,
-        default=settings.runs,
-        metavar="N",
-        help="timed inferences per process, at least (default: %(default)s)",
-    )
-    how.add_argument(
-        "--min-seconds",
-        type=seconds,
-        default=settings.min_s,
-        metavar="S",
-        help="timed seconds per process, at least (default: %(default)s)",
-    )
-    how.add_argument(
-        "--max-seconds", type=seconds, default=settings.max_s, metavar="S", help="… at most (default: %(default)s)"
-    )
-    how.add_argument(
-        "--repeats",
-        type=count,
-        default=REPEATS,
-        metavar="N",
-        help="processes per case, interleaved (default: %(default)s)",
-    )
+    add_process_options(how, RunSettings(), "timed inferences per process")
     how.add_argument(
         "--check",
         type=number,
@@ -149,7 +125,6 @@ def _add_how(how: Any) -> None:
     )
     how.add_argument("--fixed-performance", action="store_true", help="Android's fixed-performance mode meanwhile")
     how.add_argument("--stay-awake", action="store_true", help="keep the screen on meanwhile")
-    how.add_argument("--seed", type=seed, default=0, help="of the order (default: %(default)s)")
     how.add_argument("--resume", action="store_true", help="go on with the unfinished benchmark of the same plan")
 
 
@@ -195,7 +170,7 @@ def make_request(arguments: argparse.Namespace) -> BenchRequest:
     from device_bench.measuring.bench import BenchRequest
     from device_bench.measuring.correctness import CHECK_IMAGES
     from device_bench.state.thermal import Limits
-    from models.errors import UnknownNameError, UsageError
+    from models.errors import UnknownNameError
 
     for what, given, known in (
         ("runner", arguments.runner, get_args(RunnerName)),
@@ -204,10 +179,7 @@ def make_request(arguments: argparse.Namespace) -> BenchRequest:
         for name in given:
             if name not in known:
                 raise UnknownNameError(what, name, known)
-    if arguments.max_seconds <= arguments.min_seconds:
-        raise UsageError(
-            f"--max-seconds {arguments.max_seconds} must be more than --min-seconds {arguments.min_seconds}"
-        )
+    check_durations(arguments)
     return BenchRequest(
         runners=arguments.runner,
         runner_path=arguments.runner_path,

@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from device_bench.commands.options import add_build_dir_option
 from models.cli import inert, one_line, result_console
 from models.files import format_json
 
@@ -30,9 +30,7 @@ def add_options(commands: Any) -> None:
         epilog="exit codes: 0 shown, 2 there is nothing to show",
     )
     history.add_argument("model", nargs="?", metavar="MODEL", help="only this model")
-    history.add_argument(
-        "--build-dir", type=Path, default=Path("build"), metavar="DIR", help="where results are (default: %(default)s)"
-    )
+    add_build_dir_option(history)
     history.add_argument("--json", action="store_true", help="print all points instead of tables")
     history.set_defaults(run=run_history)
 

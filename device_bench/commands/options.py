@@ -1,10 +1,94 @@
-"""Types of command line options."""
+"""Options that several commands have, and types of options."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any, Protocol
 
-from models.cli import words
+from device_bench.measuring.plan import REPEATS
+from models.cli import seed, words
+from models.errors import UsageError
+
+
+class Durations(Protocol):
+    """How long one process measures."""
+
+    @property
+    def runs(self) -> int:
+        """Least number of timed inferences."""
+
+    @property
+    def min_s(self) -> float:
+        """Least time."""
+
+    @property
+    def max_s(self) -> float:
+        """Longest time."""
+
+
+def add_model_option(group: Any) -> None:
+    """`--model`, which must be given."""
+    group.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
+
+
+def add_weights_options(group: Any) -> None:
+    """`--weights` and `--dataset`: which export of a model."""
+    group.add_argument("--weights", default="auto", metavar="auto|random|PATH", help="as for export (default: auto)")
+    group.add_argument("--dataset", default="digits", metavar="NAME", help="as for export (default: %(default)s)")
+
+
+def add_precision_option(group: Any, default: str, note: str = "") -> None:
+    """`--precision`, a tuple of names."""
+    group.add_argument(
+        "--precision", type=words, default=words(default), metavar="NAMES",
+        help=f"comma separated (default: {default}{note})",
+    )  # fmt: skip
+
+
+def add_process_options(group: Any, default: Durations, what: str) -> None:
+    """How many processes measure a case in which order, and how long each of them does.
+
+    Args:
+        group: Receives the options.
+        default: Of the durations.
+        what: What a process counts.
+    """
+    group.add_argument(
+        "--runs", type=count, default=default.runs, metavar="N", help=f"{what}, at least (default: %(default)s)"
+    )
+    group.add_argument(
+        "--min-seconds", type=seconds, default=default.min_s, metavar="S",
+        help="… and seconds, at least (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-seconds", type=seconds, default=default.max_s, metavar="S",
+        help="… and seconds, at most (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--repeats", type=count, default=REPEATS, metavar="N",
+        help="processes per case, interleaved (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument("--seed", type=seed, default=0, help="of the order (default: %(default)s)")
+
+
+def check_durations(arguments: argparse.Namespace) -> None:
+    """Refuses what cannot be.
+
+    Raises:
+        UsageError: the longest time of a process is not above the least.
+    """
+    if arguments.max_seconds <= arguments.min_seconds:
+        raise UsageError(
+            f"--max-seconds {arguments.max_seconds} must be more than --min-seconds {arguments.min_seconds}"
+        )
+
+
+def add_build_dir_option(group: Any) -> None:
+    """`--build-dir`."""
+    group.add_argument(
+        "--build-dir", type=Path, default=Path("build"), metavar="DIR", help="where results are (default: %(default)s)"
+    )
 
 
 def count(text: str) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from device_bench.commands.options import add_build_dir_option
 from models.cli import inert, result_console
 from models.files import format_json
 
@@ -33,9 +33,7 @@ def add_options(commands: Any) -> None:
     pick.add_argument("--min-accuracy", required=True, type=share, metavar="A", help="such as 0.97 or 97%%")
     pick.add_argument("--max-p95", required=True, type=latency_us, metavar="B", help="such as 12ms (without unit: ms)")
     pick.add_argument("--model", metavar="NAME", help="of this network only (default: any)")
-    pick.add_argument(
-        "--build-dir", type=Path, default=Path("build"), metavar="DIR", help="where results lie (default: %(default)s)"
-    )
+    add_build_dir_option(pick)
     pick.add_argument("--json", action="store_true", help="print JSON")
     pick.set_defaults(run=run_pick)
 

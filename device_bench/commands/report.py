@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from device_bench.commands.options import add_build_dir_option, add_weights_options
 from models.cli import inert, result_console
 from models.errors import OutputError
 from models.files import format_json
@@ -26,12 +27,9 @@ def add_options(commands: Any) -> None:
     which = report.add_mutually_exclusive_group()
     which.add_argument("--model", metavar="NAME", help="put this network first, and the report into its folder")
     which.add_argument("--all", action="store_true", help="all networks alike, in the build folder itself (default)")
-    report.add_argument("--weights", default="auto", metavar="auto|random|PATH", help="as for export (default: auto)")
-    report.add_argument("--dataset", default="digits", metavar="NAME", help="as for export (default: %(default)s)")
+    add_weights_options(report)
     report.add_argument("--output", type=Path, metavar="DIR", help="another folder for the three files")
-    report.add_argument(
-        "--build-dir", type=Path, default=Path("build"), metavar="DIR", help="where results lie (default: %(default)s)"
-    )
+    add_build_dir_option(report)
     report.add_argument("--json", action="store_true", help="print the paths as JSON")
     report.set_defaults(run=run_report)
 
