@@ -6,6 +6,7 @@
     │   ├── WeightsError        2  a checkpoint that is missing, damaged or of another model
     │   ├── DataError           2  images that are missing, too few or not finite
     │   ├── NotInstalledError   2  a library that an engine needs and that is not installed
+    │   ├── BrokenFileError     2  a file to be looked into that is damaged, hostile or of another format
     │   └── OutputError         2  a folder that cannot be written, a full disk
     ├── TrainingError           1  a training whose loss is not finite any more
     ├── ConversionError         1  a converter refused, crashed or produced something else than asked for
@@ -73,6 +74,10 @@ class DataError(UsageError):
 
 class NotInstalledError(UsageError):
     """A library is needed that is not installed; the message says how to install it."""
+
+
+class BrokenFileError(UsageError):
+    """A file that is damaged, hostile or not of the format it was read as."""
 
 
 class OutputError(UsageError):
