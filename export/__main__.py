@@ -44,15 +44,17 @@ def parse_arguments() -> argparse.Namespace:
     export.add_argument(
         "--weights",
         default="auto",
-        metavar="auto|random|PATH",
+        metavar="auto|random|imagenet|PATH",
         help="auto: this machine's training run of model and data set, trained now if there is none; random: "
-        "untrained, for latency; PATH: a .keras checkpoint (default: %(default)s)",
+        "untrained, for latency; imagenet: released weights of MobileNetV1, V2 and V3 for ImageNet's 1000 classes, "
+        "which need --dataset DIR with pictures of some of them; PATH: a .keras checkpoint (default: %(default)s)",
     )
     export.add_argument(
         "--dataset",
         default="digits",
         metavar="NAME|DIR",
-        help="to train, calibrate and verify: digits, shapes, cifar10, or a folder of pictures (default: %(default)s)",
+        help="to train, calibrate and verify: digits, shapes, cifar10, or a folder of pictures; imagenet:DIR is a "
+        "folder whose class folders are some of ImageNet's classes (default: %(default)s)",
     )
     export.add_argument(
         "--allow-broken", action="store_true", help="leave out any number of broken files of the folder"

@@ -61,6 +61,7 @@ def describe_model(spec: ModelSpec, output: str) -> dict[str, Any]:
 def describe_weights(weights: TrainedModel, prepared: Prepared, work: WorkFiles) -> dict[str, Any]:
     """The checkpoint, with the Keras model's accuracy on the test split as measured in this run."""
     reference, classes = np.load(work.reference), np.load(work.test_classes)
+    origin = weights.record.get("origin")
     return {
         "source": weights.source,
         "sha256": weights.sha256,
@@ -69,6 +70,7 @@ def describe_weights(weights: TrainedModel, prepared: Prepared, work: WorkFiles)
         "dataset_sha256": prepared.dataset_sha256,
         "top1": float(np.mean(reference.argmax(axis=1) == classes)),
         "images": len(classes),
+        **({"origin": origin} if origin else {}),
     }
 
 

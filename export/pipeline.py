@@ -28,8 +28,10 @@ from models.data import find_dataset
 from models.errors import DataError, ToolchainError, WeightsError
 from models.files import output_errors, replace_file, sha256_file, work_folder, write_file
 from models.given import own_weights
+from models.imagenet.classes import background_hint
+from models.imagenet.released import CLASS_COUNT, IMAGENET
 from models.spec import ModelSpec, Preprocessing
-from models.weights import RANDOM, obtain_weights
+from models.weights import RANDOM, check_choice, obtain_weights
 from models.worker import Report, Task, run_in_worker, run_in_workers
 
 
@@ -40,7 +42,7 @@ class ExportRequest:
     spec: ModelSpec
     dataset: str
     weights: str
-    """`auto`, `random` or the path of a checkpoint."""
+    """`auto`, `random`, `imagenet` or the path of a checkpoint."""
     precisions: tuple[Precision, ...]
     calibration_images: int
     seed: int
@@ -78,6 +80,9 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
     Raises:
         ToolchainError: of the kinds listed in `models.errors`.
     """
+    request = replace(request, dataset=check_choice(request.spec, request.dataset, request.weights))
+    if request.weights == IMAGENET:
+        _check_labels(request, CLASS_COUNT)
     # Here, where it may use all cores and show its progress.
     find_dataset(request.dataset).prepare(report)
     weights = _find_weights(request, report)
@@ -120,16 +125,31 @@ def _class_names(request: ExportRequest, labels: tuple[str, ...]) -> tuple[str, 
     """The names given, else the data set's; as many as the data set has classes, and a user's own network too."""
     own, named = request.spec.own, request.labels or labels
     if own and request.spec.num_classes != len(labels):
+        count = request.spec.num_classes
         raise DataError(
-            f"{own.path} has {request.spec.num_classes} classes, the data set {request.dataset} has {len(labels)}; "
-            "give the data set it was trained on with --dataset"
+            f"{own.path} has {count} classes{background_hint(None, count)}, the data set {request.dataset} has "
+            f"{len(labels)}; {_remedy(count)}"
         )
-    if len(named) != len(labels):
-        raise DataError(
-            f"--labels names {len(named)} classes, the data set {request.dataset} has {len(labels)}; write one name "
-            "per line, in the order of the class indices"
-        )
+    _check_labels(request, len(labels))
     return named
+
+
+def _check_labels(request: ExportRequest, count: int) -> None:
+    named = request.labels
+    if named and len(named) != count:
+        raise DataError(
+            f"--labels names {len(named)} classes{background_hint(named, len(named))}, the data set {request.dataset} "
+            f"has {count}; write one name per line, in the order of the class indices"
+        )
+
+
+def _remedy(count: int) -> str:
+    """Against a data set with another number of classes than a user's own network."""
+    if count == CLASS_COUNT:
+        return f"for ImageNet's {CLASS_COUNT} give a folder of any of them with --dataset imagenet:DIR"
+    if background_hint(None, count):
+        return "cut the first unit off its last layer and save it again, then use --dataset imagenet:DIR"
+    return "give the data set it was trained on with --dataset"
 
 
 def _describe(

@@ -23,7 +23,7 @@ class TrainedModel:
     model: str
     """Name in the zoo."""
     source: str
-    """Data set name, `random`, or the stem of a checkpoint given by path."""
+    """Data set name, `random`, `imagenet`, or the stem of a checkpoint given by path."""
     path: Path
     sha256: str
     """Of the `.keras` file."""
@@ -90,7 +90,9 @@ def check_keras_file(path: Path) -> None:
     except OSError as error:
         raise WeightsError(f"checkpoint {path} cannot be read: {error.strerror}") from error
     if not exists:
-        raise WeightsError(f"checkpoint {path} does not exist; give the path of a .keras file, or auto, or random")
+        raise WeightsError(
+            f"checkpoint {path} does not exist; give the path of a .keras file, or auto, random or imagenet"
+        )
     if not path.stem.isprintable() or "\N{REPLACEMENT CHARACTER}" in path.stem:
         raise WeightsError(
             f"checkpoint {str(path)!r}: results go to a folder of its name, which is not printable; rename it"
@@ -108,7 +110,7 @@ def check_keras_file(path: Path) -> None:
 def _trained(folder: Path, record: dict[str, Any], digest: str) -> TrainedModel:
     return TrainedModel(
         model=record["model"],
-        source=record["dataset"]["name"] if record["settings"]["phases"] else "random",
+        source=record["dataset"]["name"] if record["settings"]["phases"] or "origin" in record else "random",
         path=folder / KERAS_FILE,
         sha256=digest,
         seed=record["settings"]["seed"],

@@ -1,4 +1,4 @@
-"""The checkpoint a name stands for: found, or trained now."""
+"""The checkpoint a name stands for: found, trained now, or taken from ImageNet's release."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.checkpoint import KERAS_FILE, TrainedModel, check_keras_file, load_trained, run_folder, save_trained
-from models.data import DATASETS, dataset_slug, find_dataset
+from models.data import DATASETS, as_imagenet, dataset_slug, find_dataset
 from models.errors import WeightsError
 from models.files import sha256_file, work_folder
+from models.imagenet import IMAGENET, find_release
+from models.imagenet.obtain import load_obtained, obtain_imagenet
 from models.schedule import TrainSettings, default_settings
 from models.spec import ModelSpec
 from models.worker import STARTING, Progress, Report, run_in_worker
 
 AUTO, RANDOM = "auto", "random"
+CHOICES = (AUTO, RANDOM, IMAGENET)
+"""What is no path. The checkpoint lies with the results."""
 STAGE = "weights"
 
 
@@ -32,19 +36,21 @@ def obtain_weights(
     Args:
         spec: The network.
         dataset: What the data set is called on the command line.
-        choice: `auto` (this machine's training run on the data set, else train now), `random` (untrained, by seed), or
-            the path of a `.keras` file.
+        choice: `auto` (this machine's training run on the data set, else train now), `random` (untrained, by seed),
+            `imagenet` (released weights, downloaded if need be), or the path of a `.keras` file.
         seed: For training and random weights.
         build_dir: Where training runs are kept.
         report: Receives the progress of a training.
         before_making: Called before a training starts, which takes minutes: the moment to refuse.
 
     Raises:
-        WeightsError: the checkpoint is missing or damaged.
+        WeightsError: the checkpoint is missing or damaged, or cannot be downloaded.
         TrainingError: the training diverged.
         WorkerError: its process died.
         OutputError: the build folder cannot be written.
     """
+    if choice == IMAGENET:
+        return _from_release(spec, run_folder(build_dir, spec.name, IMAGENET), report, before_making)
     if choice not in (AUTO, RANDOM):
         return _from_path(spec, choice)
     random, slug = choice == RANDOM, dataset_slug(dataset)
@@ -62,10 +68,35 @@ def obtain_weights(
     return trained
 
 
+def check_choice(spec: ModelSpec, dataset: str, choice: str) -> str:
+    """The data set's text for a choice of weights: ImageNet's weights take its pictures as some of the 1000 classes.
+
+    Raises:
+        WeightsError: no ImageNet weights were released for the network.
+        DataError: ImageNet's weights with a data set that is no folder.
+    """
+    if choice != IMAGENET:
+        return dataset
+    find_release(spec)
+    dataset = as_imagenet(dataset)
+    find_dataset(dataset)
+    return dataset
+
+
+def _from_release(spec: ModelSpec, folder: Path, report: Report, before_making: Callable[[], object]) -> TrainedModel:
+    release = find_release(spec)
+    trained = load_obtained(folder, release)
+    if trained is None:
+        before_making()
+        trained = obtain_imagenet(spec, release, folder, report)
+    report(Progress(stage=STAGE, done=1, total=1, detail=f"from {trained.path}"))
+    return trained
+
+
 def _from_path(spec: ModelSpec, choice: str) -> TrainedModel:
     path = Path(choice)
     check_keras_file(path)
-    if path.stem in (RANDOM, "imagenet", *DATASETS):
+    if path.stem in (RANDOM, IMAGENET, *DATASETS):
         raise WeightsError(
             f"results of checkpoint {choice} would go where those of --weights {path.stem} go; rename the file"
         )

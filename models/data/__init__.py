@@ -1,6 +1,14 @@
 """Data sets, their fixed splits, and the one `preprocess` that training, calibration and verification share."""
 
-from models.data.choose import DATASETS, allowing_broken, dataset_loader, dataset_slug, find_dataset, load_dataset
+from models.data.choose import (
+    DATASETS,
+    allowing_broken,
+    as_imagenet,
+    dataset_loader,
+    dataset_slug,
+    find_dataset,
+    load_dataset,
+)
 from models.data.dataset import SPLIT_SEED, SPLITS, Dataset, Images, Pixels, Split
 from models.data.digits import load_digits
 from models.data.preparing import normalise, prepare_picture, preprocess
@@ -17,6 +25,7 @@ __all__ = [
     "Pixels",
     "Split",
     "allowing_broken",
+    "as_imagenet",
     "batches",
     "dataset_loader",
     "dataset_slug",

@@ -13,8 +13,10 @@ from models.data.cifar10 import load_cifar10, prepare_cifar10
 from models.data.dataset import Dataset
 from models.data.digits import load_digits
 from models.data.folder import folder_dataset, folder_slug, read_folder
+from models.data.imagenet import imagenet_dataset, imagenet_slug, read_imagenet
 from models.data.shapes import load_shapes, parse_shapes, prepare_shapes
-from models.errors import UnknownNameError, UsageError
+from models.errors import DataError, UnknownNameError, UsageError
+from models.imagenet.classes import explain_folders
 from models.worker import Report
 
 
@@ -63,10 +65,29 @@ def _choose_folder(path: Path, *, allow_broken: bool) -> DatasetChoice:
     return DatasetChoice(slug=folder_slug(path), load=load, prepare=prepare)
 
 
+def _choose_imagenet(text: str) -> DatasetChoice:
+    folder = folder_path(text)
+    if folder is None:
+        given = f"data set {text}" if text else "no folder"
+        raise DataError(f"ImageNet's classes need pictures of ImageNet, got {given}; {explain_folders()}")
+    path, allow_broken = folder
+
+    def prepare(report: Report) -> None:
+        imagenet_dataset(read_imagenet(path, report), allow_broken=allow_broken)
+
+    def load() -> Dataset:
+        return imagenet_dataset(read_imagenet(path, silent), allow_broken=allow_broken)
+
+    return DatasetChoice(slug=imagenet_slug(path), load=load, prepare=prepare)
+
+
 DATASETS: Mapping[str, Callable[[str], DatasetChoice]] = MappingProxyType(
     {"cifar10": _choose_cifar10, "digits": _choose_digits, "shapes": _choose_shapes}
 )
 """By name; each takes what follows the colon."""
+
+IMAGENET_PREFIX = "imagenet:"
+"""Before the path of a folder: its classes are some of ImageNet's 1000. Without the colon it is a folder's name."""
 
 ALLOW_BROKEN = "allow-broken:"
 """Before the path of a folder: what is no usable picture in it is left out, however much it is."""
@@ -79,7 +100,7 @@ def folder_path(text: str) -> tuple[Path, bool] | None:
     """
     path = text.removeprefix(ALLOW_BROKEN)
     allowed = path != text
-    if not path:
+    if not path or path.startswith(IMAGENET_PREFIX):
         return None
     if not allowed and path.partition(":")[0] in DATASETS:
         return None
@@ -88,7 +109,14 @@ def folder_path(text: str) -> tuple[Path, bool] | None:
 
 def allowing_broken(text: str, allowed: bool) -> str:
     """The text for a folder in which any number of files may be broken, if that is allowed."""
+    if text.startswith(IMAGENET_PREFIX):
+        return as_imagenet(allowing_broken(text.removeprefix(IMAGENET_PREFIX), allowed))
     return f"{ALLOW_BROKEN}{text}" if allowed and not text.startswith(ALLOW_BROKEN) else text
+
+
+def as_imagenet(text: str) -> str:
+    """The text for the same folder as a data set of ImageNet's 1000 classes."""
+    return text if text.startswith(IMAGENET_PREFIX) else f"{IMAGENET_PREFIX}{text}"
 
 
 def find_dataset(text: str) -> DatasetChoice:
@@ -98,6 +126,8 @@ def find_dataset(text: str) -> DatasetChoice:
         UnknownNameError: there is none of that name.
         UsageError: it has other options.
     """
+    if text.startswith(IMAGENET_PREFIX):
+        return _choose_imagenet(text.removeprefix(IMAGENET_PREFIX))
     folder = folder_path(text)
     if folder:
         return _choose_folder(folder[0], allow_broken=folder[1])
