@@ -23,7 +23,7 @@ from models.checkpoint import KERAS_FILE
 from models.errors import EngineError, NotInstalledError, PlacementError, ToolchainError, UsageError, VerificationError
 from models.files import output_errors, sha256_file
 from models.spec import ModelSpec
-from models.weights import AUTO, RANDOM
+from models.weights import CHOICES
 from models.worker import Report
 
 
@@ -77,7 +77,7 @@ def measure_baseline(
 
 def _sources(prepared: Prepared, spec: ModelSpec, weights: str, checker: Checker) -> Sources:
     manifest, folder = prepared.exported.manifest, prepared.exported.folder
-    path = folder / KERAS_FILE if weights in (AUTO, RANDOM) else Path(weights)
+    path = folder / KERAS_FILE if weights in CHOICES else Path(weights)
     checkpoint: Path | str = path
     if not path.is_file():
         checkpoint = f"there is no checkpoint {path}; train it with `make train MODEL={spec.name}`"

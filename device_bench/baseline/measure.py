@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from device_bench.baseline.attempt import Attempt, EngineOutcome
 from device_bench.baseline.case import Accelerator, BaselineCase, FailureKind, Kind, Precision
 from device_bench.baseline.check import Checker
 from device_bench.baseline.engines import ENGINES, FALLBACK, Engine, refusal
@@ -19,7 +20,8 @@ from device_bench.baseline.gpu import ChosenGpu, read_gpus
 from device_bench.baseline.plan import BaselineRequest, Sources
 from device_bench.baseline.processes import Outcome, run_request
 from device_bench.baseline.program.request import Request, Settings
-from device_bench.baseline.record import Attempt, BaselineRecord, EngineOutcome, Knee
+from device_bench.baseline.record import BaselineRecord
+from device_bench.baseline.summary import Knee
 from device_bench.baseline.sweep import find_knee
 from device_bench.record_file import now_utc, save_record
 from device_bench.target import Target

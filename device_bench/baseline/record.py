@@ -6,172 +6,20 @@ build/<model>-<weights>/baseline/<time>-<machine>-<identity>.json, written anew 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from device_bench.baseline.case import PHASES, Accelerator, BaselineCase, FailureKind, Kind, Measured, Placement
-from device_bench.measuring.correctness import OutputCheck
+from device_bench.baseline.attempt import Attempt, EngineOutcome
+from device_bench.baseline.case import PHASES, Accelerator, BaselineCase, Kind
+from device_bench.baseline.summary import Knee, Summary
 from device_bench.record_file import read_record
 from device_bench.stats import Spread, spread
 
 SCHEMA = 1
 BASELINE_FOLDER = "baseline"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineOutcome:
-    """What came of an engine that was asked for, or tried by `auto`, at one precision."""
-
-    engine: str
-    precision: str
-    taken: bool
-    """Whether it is measured."""
-    reason: str | None
-    """Why not; None if it is."""
-    failure_kind: FailureKind | None
-    placement: Placement | None
-    """As its first process proved it; None if it did not come so far."""
-    versions: Mapping[str, str]
-    check: OutputCheck | None
-    """Its outputs against another runtime's; None if it did not come so far."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON value, inverse of `from_json`."""
-        return {
-            **{key: getattr(self, key) for key in ("engine", "precision", "taken", "reason", "failure_kind")},
-            "placement": None if self.placement is None else self.placement.to_json(),
-            "versions": dict(self.versions),
-            "check": None if self.check is None else self.check.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> EngineOutcome:
-        """Value from `to_json`'s form."""
-        same = ("engine", "precision", "taken", "reason", "failure_kind", "versions")
-        return cls(
-            **{key: value[key] for key in same},
-            placement=None if value["placement"] is None else Placement.from_json(value["placement"]),
-            check=None if value["check"] is None else OutputCheck.from_json(value["check"]),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One measuring process, whether it gave a result or not."""
-
-    case: str
-    kind: Kind
-    round: int
-    """From 0."""
-    started: str
-    """UTC, ISO 8601."""
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
-    """Added to the caller's."""
-    exit_code: int | None
-    """None if it was ended from outside."""
-    wall_s: float
-    placement: Placement | None
-    measured: Measured | None
-    failure: str | None
-    """Why there are no numbers, or why they must not be believed."""
-    failure_kind: FailureKind | None
-    telemetry: Mapping[str, Any]
-    """The GPU's state and the machine's load `before` and `after`."""
-
-    @property
-    def valid(self) -> bool:
-        """Whether its numbers may be used."""
-        return self.measured is not None and self.failure is None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON value, inverse of `from_json`."""
-        same = ("case", "kind", "round", "started", "exit_code", "wall_s", "failure", "failure_kind", "valid")
-        return {
-            **{key: getattr(self, key) for key in same},
-            "argv": list(self.argv),
-            "environment": dict(self.environment),
-            "placement": None if self.placement is None else self.placement.to_json(),
-            "telemetry": dict(self.telemetry),
-            "measured": None if self.measured is None else self.measured.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Attempt:
-        """Value from `to_json`'s form."""
-        same = ("case", "kind", "round", "started", "environment", "exit_code", "wall_s", "failure", "failure_kind")
-        return cls(
-            **{key: value[key] for key in (*same, "telemetry")},
-            argv=tuple(value["argv"]),
-            placement=None if value["placement"] is None else Placement.from_json(value["placement"]),
-            measured=None if value["measured"] is None else Measured.from_json(value["measured"]),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knee:
-    """Where larger batches no longer pay, for one engine and precision."""
-
-    engine: str
-    precision: str
-    batch: int
-    """The last one that was worth doubling to."""
-    images_per_s: float
-    reason: str
-    """What ended the sweep there."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON value."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What all processes of a case say together: medians of the processes' medians, per inference of the batch."""
-
-    case: BaselineCase
-    accelerator: Accelerator | None
-    """Where every valid process proved to compute; None if unknown."""
-    device: str
-    """The GPU's or CPU's name."""
-    phases: Mapping[str, Spread | None]
-    """By phase of `PHASES`."""
-    p5_us: float | None
-    p95_us: float | None
-    """Of `headline`, pooled over the processes."""
-    init_us: float | None
-    first_us: float | None
-    images_per_s: float | None
-    """Batch over the median of `headline`."""
-    headline: str
-    """The phase that stands for the case: compute, or end_to_end where compute cannot be separated."""
-    failure: str | None
-    """Why the numbers are not valid; None if they are."""
-
-    @property
-    def label(self) -> str:
-        """`GPU NVIDIA H100, onnxruntime-cuda, float32, batch 1`: to stand beside every number."""
-        where = {"gpu": "GPU", "cpu": "CPU", None: "unproven device"}[self.accelerator]
-        return f"{where} {self.device}, {self.case.engine}, {self.case.precision}, batch {self.case.batch}"
-
-    @property
-    def latency(self) -> Spread | None:
-        """The headline."""
-        return self.phases.get(self.headline)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON value."""
-        same = ("accelerator", "device", "label", "headline", "p5_us", "p95_us", "init_us", "first_us", "images_per_s")
-        return {
-            "case": self.case.to_json(),
-            **{key: getattr(self, key) for key in same},
-            "phases": {phase: None if row is None else row.to_json() for phase, row in self.phases.items()},
-            "failure": self.failure,
-            "valid": self.failure is None,
-        }
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from device_bench.baseline.record import BaselineRecord, Summary
+from device_bench.baseline.record import BaselineRecord
+from device_bench.baseline.summary import Summary
 from device_bench.measuring.tables import format_latency, format_ms, interval_heading
 from models.cli import inert
 

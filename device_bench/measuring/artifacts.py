@@ -18,7 +18,7 @@ from models.data import Pixels
 from models.errors import DataError, UsageError
 from models.files import sha256_file
 from models.spec import ModelSpec, Preprocessing
-from models.weights import AUTO, RANDOM
+from models.weights import AUTO, CHOICES, IMAGENET, RANDOM
 from models.worker import Report
 
 
@@ -75,7 +75,7 @@ def find_exported(folder: Path, weights: str, precisions: Sequence[Precision]) -
     manifest = load_manifest(folder)
     if manifest is None:
         return None
-    if weights not in (AUTO, RANDOM) and (
+    if weights not in CHOICES and (
         not Path(weights).is_file() or sha256_file(Path(weights)) != manifest.weights["sha256"]
     ):
         return None
@@ -152,9 +152,11 @@ def load_pictures(exported: Exported, spec: ModelSpec, dataset: str, count: int,
     Raises:
         DataError: the split has fewer, or it is not the data set that the files were exported with.
     """
-    from models.data import DATASETS, dataset_slug, lazy_pixels, load_dataset
+    from models.data import DATASETS, as_imagenet, dataset_slug, lazy_pixels, load_dataset
 
     named = exported.manifest.weights["dataset"]
+    if exported.manifest.weights["source"] == IMAGENET:
+        dataset = as_imagenet(dataset)
     if dataset_slug(dataset) != named:
         if named not in DATASETS:
             raise DataError(

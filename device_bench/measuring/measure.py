@@ -11,9 +11,10 @@ from typing import Any
 
 from device_bench.case import Case
 from device_bench.measuring.artifacts import Exported, Pictures
+from device_bench.measuring.attempt import Attempt
 from device_bench.measuring.check import DesktopOutputs, check_case
 from device_bench.measuring.plan import Job, Plan
-from device_bench.measuring.record import Attempt, BenchRecord, check_name
+from device_bench.measuring.record import BenchRecord, check_name
 from device_bench.record_file import now_utc, save_record
 from device_bench.result import RunnerOutput
 from device_bench.runners.runner import Runner

@@ -7,148 +7,29 @@ build/<model>-<weights>/bench/
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from device_bench.case import Pass
+from device_bench.measuring.attempt import Attempt
 from device_bench.measuring.correctness import Accuracy, OutputCheck
 from device_bench.measuring.plan import Job, Plan
-from device_bench.measuring.summary import steady_latency, steady_samples_us
+from device_bench.measuring.summary import (
+    Statistic,
+    Summary,
+    low_median,
+    outlying_share,
+    steady_latency,
+    steady_samples_us,
+)
 from device_bench.record_file import read_record
-from device_bench.result import Measured, RunnerOutput
-from device_bench.stats import Drift, Ratio, Spread, drift, outliers, paired_ratio, spread
+from device_bench.result import Measured
+from device_bench.stats import Drift, Ratio, drift, paired_ratio, spread
 
 SCHEMA = 1
 BENCH_FOLDER = "bench"
-
-Statistic = Literal["median", "mean"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One process, whether it gave a result or not."""
-
-    job: Job
-    number: int
-    """Of this job, from 1; above 1 the connection failed before."""
-    started: str
-    """UTC, ISO 8601."""
-    argv: tuple[str, ...]
-    environment: Mapping[str, str]
-    allowed_cpus: str | None
-    """As the kernel saw the process."""
-    exit_code: int | None
-    """None if it is not known, because the connection failed."""
-    wall_s: float
-    harness_s: float
-    """Of `wall_s` plus everything around it, what the runner itself did not take: pushes, looks at the phone, adb."""
-    raw: str
-    """Folder of the raw outputs, relative to the record's."""
-    output: RunnerOutput | None
-    failure: str | None
-    """Why there is no output, or why it must not be believed."""
-    transient: bool
-    """Whether the connection is to blame, and not the program."""
-    elsewhere: bool
-    """Whether it ran on something else than the delegate asked for."""
-    throttled: tuple[str, ...]
-    """What says that the phone slowed itself down."""
-    gate: str
-    """How the wait for a cool phone ended: cool, gave_up, unknown."""
-    telemetry: Mapping[str, Any]
-    """Temperatures, clocks and power `before` and `after`."""
-
-    @property
-    def valid(self) -> bool:
-        """Whether its numbers may be used."""
-        return self.output is not None and self.failure is None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON value, inverse of `from_json`."""
-        return {
-            "case": self.job.case,
-            "kind": self.job.kind,
-            "round": self.job.round,
-            "number": self.number,
-            "started": self.started,
-            "argv": list(self.argv),
-            "environment": dict(self.environment),
-            "allowed_cpus": self.allowed_cpus,
-            "exit_code": self.exit_code,
-            "wall_s": self.wall_s,
-            "harness_s": self.harness_s,
-            "raw": self.raw,
-            "valid": self.valid,
-            "failure": self.failure,
-            "transient": self.transient,
-            "elsewhere": self.elsewhere,
-            "throttled": list(self.throttled),
-            "gate": self.gate,
-            "telemetry": dict(self.telemetry),
-            "output": None if self.output is None else self.output.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Attempt:
-        """Value from `to_json`'s form."""
-        same = ("number", "started", "environment", "allowed_cpus", "exit_code", "wall_s", "harness_s", "raw")
-        return cls(
-            **{key: value[key] for key in (*same, "failure", "transient", "elsewhere", "gate", "telemetry")},
-            job=Job(case=value["case"], kind=value["kind"], round=value["round"]),
-            argv=tuple(value["argv"]),
-            throttled=tuple(value["throttled"]),
-            output=None if value["output"] is None else RunnerOutput.from_json(value["output"]),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What all processes of a case say together."""
-
-    case: str
-    statistic: Statistic
-    """Of each process: its median, or its mean where the runner prints no median."""
-    latency: Spread | None
-    """None without a valid process."""
-    init_us: float | None
-    first_us: float | None
-    p5_us: float | None
-    p95_us: float | None
-    """These four: medians over the processes."""
-    peak_rss_bytes: int | None
-    """From the memory pass."""
-    sustained: Drift | None
-    throttled: bool
-    warming: int
-    """Processes whose first timed runs were still warm-up; they are left out of `latency`, and of nothing else."""
-    outlying: float | None
-    """Share of timed runs that lie apart; they count. None where the runner prints only statistics."""
-    failure: str | None
-    """Why the numbers are not valid; None if they are."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON value."""
-        names = (
-            "case",
-            "statistic",
-            "init_us",
-            "first_us",
-            "p5_us",
-            "p95_us",
-            "peak_rss_bytes",
-            "throttled",
-            "warming",
-            "outlying",
-            "failure",
-        )
-        return {
-            **{name: getattr(self, name) for name in names},
-            "latency": self.latency.to_json() if self.latency else None,
-            "sustained": self.sustained.to_json() if self.sustained else None,
-            "valid": self.failure is None,
-        }
 
 
 @dataclass(slots=True, kw_only=True)
@@ -250,15 +131,15 @@ class BenchRecord:
             case=case,
             statistic=statistic,
             latency=spread(tuple(latencies.values())) if latencies else None,
-            init_us=_middle([m.init_us for m in measured]),
-            first_us=_middle([m.first_us for m in measured]),
-            p5_us=_middle([latency.p5_us for latency in steady]),
-            p95_us=_middle([latency.p95_us for latency in steady]),
+            init_us=low_median([m.init_us for m in measured]),
+            first_us=low_median([m.first_us for m in measured]),
+            p5_us=low_median([latency.p5_us for latency in steady]),
+            p95_us=low_median([latency.p95_us for latency in steady]),
             peak_rss_bytes=next((peak for peak in memory if peak is not None), None),
             sustained=self._drift(case, whole=statistic == "median"),
             throttled=any(a.throttled for a in attempts),
             warming=sum(steady_samples_us(m) != m.samples_us for m in measured),
-            outlying=_outlying(samples),
+            outlying=outlying_share(samples),
             failure=self.case_failure(case),
         )
 
@@ -351,16 +232,6 @@ def load_record(path: Path) -> BenchRecord:
         UsageError: it cannot be read, or is none.
     """
     return read_record(path, BenchRecord.from_json, "benchmark record", BENCH_FOLDER)
-
-
-def _outlying(samples: Sequence[Sequence[float]]) -> float | None:
-    flags = [flag for runs in samples for flag in outliers(runs)]
-    return sum(flags) / len(flags) if flags else None
-
-
-def _middle(values: Sequence[float | None]) -> float | None:
-    known = sorted(value for value in values if value is not None)
-    return known[(len(known) - 1) // 2] if known and len(known) == len(values) else None
 
 
 def _outcome(value: OutputCheck | Accuracy | str) -> dict[str, Any]:

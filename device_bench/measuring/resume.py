@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from device_bench.measuring.attempt import Attempt
 from device_bench.measuring.plan import Plan
-from device_bench.measuring.record import Attempt, BenchRecord, load_record
+from device_bench.measuring.record import BenchRecord, load_record
 from device_bench.recording import load_recording, parse_recording
 from models.errors import ToolchainError, UsageError
 

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from device_bench.case import Case
 from device_bench.measuring.correctness import Accuracy, OutputCheck
-from device_bench.measuring.record import BenchRecord, Summary
+from device_bench.measuring.record import BenchRecord
+from device_bench.measuring.summary import Summary
 from device_bench.stats import Spread, judge, noise_floor
 from models.cli import inert
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from device_bench.baseline.record import Attempt, BaselineRecord, Summary
+from device_bench.baseline.attempt import Attempt
+from device_bench.baseline.record import BaselineRecord
+from device_bench.baseline.summary import Summary
 from device_bench.report.collect import BaselineFile
 from device_bench.report.values import BaselineRow
 

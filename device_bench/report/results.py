@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from device_bench.case import Case
 from device_bench.comparing.conditions import conditions
 from device_bench.comparing.records import Stored
+from device_bench.measuring.attempt import Attempt
 from device_bench.measuring.correctness import Accuracy, OutputCheck
-from device_bench.measuring.record import Attempt, BenchRecord, Summary, check_name
-from device_bench.measuring.summary import steady_latency, steady_samples_us
-from device_bench.op_profile import OpProfile
+from device_bench.measuring.record import BenchRecord, check_name
+from device_bench.measuring.summary import Summary
 from device_bench.report.collect import BenchFile
-from device_bench.report.values import Device, Operator, Process, Result
-from device_bench.result import Delegation, RunnerOutput
-from device_bench.state.telemetry import Telemetry
+from device_bench.report.operators import operator_rows
+from device_bench.report.processes import look_of, process_rows, temperatures
+from device_bench.report.values import Device, Result
+from device_bench.result import Delegation
 from device_bench.stats import noise_floor
-
-_SENSORS = ("cpu", "skin", "zone", "battery")
-"""Kinds of sensors by how well they tell that a phone gets hot under load."""
-_BUILTIN = re.compile(r"[A-Z][A-Z0-9_]*(/.*)?")
-"""Operators of TFLite are in capitals; kernels of a delegate are not."""
-_DELEGATES = {"gpu", "nnapi", "npu", "xnnpack"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +83,7 @@ def _row(file: BenchFile, case: Case, summary: Summary, known: bool) -> Row:
     timed = [a for kind in ("latency", "sustained") for a in record.attempts_of(case.name, kind)]
     valid = [a for a in timed if a.valid and a.output]
     statistic, latencies = record.latencies(case.name)
-    sensor, span = _temperatures(valid)
+    sensor, span = temperatures(valid)
     check = record.check_of(case.name)
     accuracy = record.accuracy.get(check_name(case.runner, case.model.file, case.delegate))
     result = Result(
@@ -131,8 +121,8 @@ def _row(file: BenchFile, case: Case, summary: Summary, known: bool) -> Row:
         missing=_missing(summary, valid, span, accuracy),
         against_desktop=None,
         against_float32=None,
-        processes=_processes(record, case.name, valid, sensor),
-        operators=_operators(record, case),
+        processes=process_rows(record, case.name, valid, sensor),
+        operators=operator_rows(record, case),
         front=False,
     )
     twins = record.twins()
@@ -187,26 +177,6 @@ def _verdict(row: Delegation) -> str:
     return words.get(row.verdict, row.delegate) + nodes
 
 
-def _temperatures(valid: Sequence[Attempt]) -> tuple[str | None, tuple[float, float] | None]:
-    """The kind of sensor that all processes have, and its degrees: before the first, highest after any."""
-    looks = [[_look(a, when) for a in valid] for when in ("before", "after")]
-    for kind in _SENSORS:
-        before, after = ([None if look is None else _celsius(look, kind) for look in row] for row in looks)
-        known = [value for value in after if value is not None]
-        if valid and before[0] is not None and len(known) == len(valid):
-            return kind, (before[0], max(known))
-    return None, None
-
-
-def _look(attempt: Attempt, when: str) -> Telemetry | None:
-    value = attempt.telemetry.get(when)
-    return None if value is None else Telemetry.from_json(value)
-
-
-def _celsius(look: Telemetry, kind: str) -> float | None:
-    return look.battery_c if kind == "battery" else look.hottest_c(kind)
-
-
 def _missing(
     summary: Summary, valid: Sequence[Attempt], span: tuple[float, float] | None, accuracy: Accuracy | str | None
 ) -> dict[str, str]:
@@ -215,7 +185,7 @@ def _missing(
     reasons: dict[str, str] = {}
     for output in outputs:
         reasons |= {**output.measured.latency.missing, **output.measured.missing}
-    looks = [look for a in valid if (look := _look(a, "after"))]
+    looks = [look for a in valid if (look := look_of(a, "after"))]
     warmth = next((look.missing["temperatures"] for look in looks if "temperatures" in look.missing), "not measured")
     nothing = "no process gave a result"
     known: dict[str, tuple[object, str]] = {
@@ -231,69 +201,3 @@ def _missing(
         ),
     }
     return {name: why for name, (value, why) in known.items() if value is None}
-
-
-def _processes(record: BenchRecord, case: str, valid: Sequence[Attempt], sensor: str | None) -> tuple[Process, ...]:
-    statistic = record.latencies(case)[0]
-    values: dict[str, Mapping[int, float]] = {}
-    for kind in ("latency", "sustained"):
-        own, values[kind] = record.latencies(case, kind)
-        if own != statistic:
-            values[kind] = {}
-    ordered = sorted(valid, key=lambda a: a.started)
-    return tuple(
-        _process(a, a.output, values[a.job.kind].get(a.job.round), sensor, ordered[0].started)
-        for a in ordered
-        if a.output is not None
-    )
-
-
-def _process(attempt: Attempt, output: RunnerOutput, value_us: float | None, sensor: str | None, first: str) -> Process:
-    """Of the runs after warm-up, as everything that is said of the result.
-
-    Args:
-        attempt: The process.
-        output: Of it.
-        value_us: Its latency as the record counts it; None where its kind counts by another statistic than the rest.
-        sensor: Kind of sensor that tells its temperature.
-        first: When the first process began.
-    """
-    latency, steady = steady_latency(output.measured), steady_samples_us(output.measured)
-    look = _look(attempt, "after")
-    # The upper one of an even number, as the record's median.
-    quartiles = None if steady is None else [float(v) for v in np.percentile(steady, (25, 50, 75), method="higher")]
-    return Process(
-        kind=attempt.job.kind,
-        round=attempt.job.round,
-        elapsed_s=(datetime.fromisoformat(attempt.started) - datetime.fromisoformat(first)).total_seconds(),
-        value_us=output.measured.latency.mean_us if value_us is None else value_us,
-        quartiles_us=None if quartiles is None else (quartiles[0], quartiles[1], quartiles[2]),
-        min_us=latency.min_us,
-        p5_us=latency.p5_us,
-        p95_us=latency.p95_us,
-        max_us=latency.max_us,
-        runs=latency.runs,
-        temperature_c=None if sensor is None or look is None else _celsius(look, sensor),
-    )
-
-
-def _operators(record: BenchRecord, case: Case) -> tuple[Operator, ...] | None:
-    """Of the inference, the longest first; None without a profile."""
-    outputs = [a.output for a in record.attempts_of(case.name, "profile") if a.valid and a.output]
-    profiles = [p for o in outputs for p in o.profiles or () if p.phase != "initialization" and p.types]
-    if not profiles:
-        return None
-    delegated = any(d.delegate in _DELEGATES and d.verdict != "unknown" for o in outputs for d in o.delegations)
-    rows = [_operator(row, profile, delegated) for profile in profiles for row in profile.types]
-    return tuple(sorted(rows, key=lambda row: -row.mean_us))
-
-
-def _operator(row: Any, profile: OpProfile, delegated: bool) -> Operator:
-    outside = profile.graph is None or "elegate" not in profile.graph
-    return Operator(
-        name=row.node_type,
-        nodes=row.nodes,
-        mean_us=row.mean_us,
-        share=row.share,
-        fallback=delegated and outside and _BUILTIN.fullmatch(row.node_type) is not None,
-    )

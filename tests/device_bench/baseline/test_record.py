@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from device_bench.baseline.record import EngineOutcome, Knee, load_baseline
+from device_bench.baseline.attempt import EngineOutcome
+from device_bench.baseline.record import load_baseline
+from device_bench.baseline.summary import Knee
 from device_bench.record_file import save_record
 from models.errors import UsageError
 from tests.device_bench.baseline import values

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from device_bench.baseline.attempt import EngineOutcome
 from device_bench.baseline.case import PHASES
 from device_bench.baseline.plan import BaselineRequest
 from device_bench.baseline.program.request import Settings
-from device_bench.baseline.record import BaselineRecord, EngineOutcome, Knee
+from device_bench.baseline.record import BaselineRecord
+from device_bench.baseline.summary import Knee
 from device_bench.baseline.tables import baseline_notes, baseline_table, baseline_title
 from tests.device_bench.baseline import values
 

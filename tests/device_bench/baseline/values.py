@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from device_bench.baseline.attempt import Attempt
 from device_bench.baseline.case import PHASES, BaselineCase, Measured, Placement
-from device_bench.baseline.record import Attempt, BaselineRecord
+from device_bench.baseline.record import BaselineRecord
 from device_bench.measuring.correctness import OutputCheck
 
 

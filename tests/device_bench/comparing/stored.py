@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from device_bench.case import Case
+from device_bench.measuring.attempt import Attempt
 from device_bench.measuring.plan import Job
-from device_bench.measuring.record import Attempt, BenchRecord
+from device_bench.measuring.record import BenchRecord
 from device_bench.record_file import save_record
 from device_bench.result import RunnerOutput
 from tests.device_bench.cases import make_case, make_output, make_plan

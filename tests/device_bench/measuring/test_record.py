@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from device_bench.measuring.attempt import Attempt
 from device_bench.measuring.correctness import OutputCheck
 from device_bench.measuring.plan import Job
-from device_bench.measuring.record import Attempt, BenchRecord, check_name, load_record
+from device_bench.measuring.record import BenchRecord, check_name, load_record
 from device_bench.record_file import save_record
 from device_bench.result import RunnerOutput
 from models.errors import UsageError

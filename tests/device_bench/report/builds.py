@@ -10,8 +10,9 @@ from typing import Any
 
 from device_bench.baseline.record import BaselineRecord
 from device_bench.case import Case
+from device_bench.measuring.attempt import Attempt
 from device_bench.measuring.plan import Job
-from device_bench.measuring.record import Attempt, BenchRecord
+from device_bench.measuring.record import BenchRecord
 from device_bench.op_profile import OpProfile, ProfiledNode, ProfiledType
 from device_bench.record_file import save_record
 from device_bench.report.assemble import make_report

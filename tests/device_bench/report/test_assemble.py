@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_bench.measuring.record import Attempt
+from device_bench.measuring.attempt import Attempt
 from device_bench.report.assemble import mark_fronts
 from device_bench.report.tables import result_cells
 from device_bench.report.values import Report, Result
