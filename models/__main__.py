@@ -74,7 +74,7 @@ def list_models(arguments: argparse.Namespace) -> int:
     from rich.table import Table
 
     table = Table(title="Networks (1000 classes, VGG 10; top-1 on ImageNet as published)", title_justify="left")
-    for heading in ("name", "parameters", "mult-adds", "top-1"):
+    for heading in ("name", "parameters", "mult-adds", "top-1", ""):
         table.add_column(heading, justify="left" if heading == "name" else "right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -82,8 +82,9 @@ def list_models(arguments: argparse.Namespace) -> int:
             format_millions(row["parameters"], 2),
             format_millions(row["mult_adds"], 0),
             format_top1(row["published_top1"]),
+            "*" if row["imagenet_weights"] else "",
         )
-    result_console().print(table)
+    result_console().print(table, "* released weights: --weights imagenet", sep="\n", highlight=False)
     return 0
 
 

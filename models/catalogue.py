@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from models.cost import Cost, cost_by_kind, layer_costs, model_cost
+from models.imagenet import RELEASES
 from models.spec import ModelSpec
 from models.zoo import MODELS
 
@@ -27,6 +28,7 @@ def describe_row(spec: ModelSpec) -> dict[str, Any]:
         "published_mult_adds": published.mult_adds if published else None,
         "published_parameters": published.parameters if published else None,
         "source": published.source if published else None,
+        "imagenet_weights": RELEASES[spec.name].url if spec.name in RELEASES else None,
     }
 
 
@@ -73,12 +75,33 @@ Written by `python -m models table`; a test keeps it true. Parameters are the tr
 normalization's gamma and beta), mult-adds those of the kernels for one picture, both counted from the stage tables with
 1000 classes (the VGG pair with 10) and checked against the built networks. *Stated* is what the source prints. Where
 the two differ by more than rounding, `tests/models/test_cost.py` lists by how much and why. Top-1 is ImageNet's,
-as published; this project trains on other data.
+as published; this project trains on other data. *Weights*: `--weights imagenet` has them (see below).
 
 A name is `<family>_<width>[_<resolution>]`, at 224 px where none is given; networks that exist once carry neither:
 V4 conv medium takes 256 px and large 384, as in their paper, the VGG pair 32.
 
 {networks}
+
+## ImageNet weights
+
+`--weights imagenet` exports a network with the weights that `keras.applications` has for it, in the networks of this
+project: downloaded on first use by Keras' own downloader into Keras' own cache (`$KERAS_HOME/models`, by default
+`~/.keras/models`), checked against Keras' MD5 where it knows one (V3; V1 and V2 have none), and proven at each load to
+compute what Keras' network does. V3 of Keras rescales its pictures inside; here that is the preprocessing, the same for
+all. Above width 1, V2 was released at 224 px alone. The weights are under the Apache-2.0 licence of tensorflow/models;
+the terms of the pictures they were trained on allow non-commercial research. The published accuracies were measured on
+the middle 87.5 % of each picture; here all of it is stretched to the input.
+
+    python -m export run --model mobilenet_v2_1.0 --weights imagenet --dataset path/to/imagenet
+
+Without a network the message has the address and the folder to put the file into. A file that is cut off, another
+network's, or a web page is refused and gets no place in the cache.
+
+The data set calibrates and verifies: a folder of pictures whose class folders are WordNet ids (`n01440764`) or names
+(`tench`) of ImageNet, any two of them or more (`docs/data.md`). `labels.txt` has the 1000 names in the order of the
+outputs, which is the order of the ids. Lists of 1001 names are TensorFlow-slim's, with `background` at 0: its networks
+have an output more, which Keras cut off, and with the wrong list every answer is one class off. Such lists and networks
+are refused.
 
 ## Where the cost is: MobileNetV1 1.0 at 224 px
 
@@ -92,7 +115,7 @@ of 569 M mult-adds are 1.91 %, and only with them its column adds up to 100 %.
 
 def format_page() -> str:
     """`docs/models.md`."""
-    heads = ("name", "px", "parameters", "stated", "mult-adds", "stated", "top-1", "source")
+    heads = ("name", "px", "parameters", "stated", "mult-adds", "stated", "top-1", "weights", "source")
     networks = [_page_row(spec) for spec in MODELS.values()]
     kinds = [
         (
@@ -118,6 +141,7 @@ def _page_row(spec: ModelSpec) -> tuple[str, ...]:
         format_millions(cost.mult_adds, 1),
         _stated(published.mult_adds if published else None),
         format_top1(published.top1 if published else None),
+        "ImageNet" if spec.name in RELEASES else "-",
         published.source if published else "-",
     )
 
@@ -128,5 +152,5 @@ def _stated(count: float | None) -> str:
 
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     # Names and sources are text, all between them numbers.
-    marks = ["---" if head in ("name", "kind", "source") else "---:" for head in heads]
+    marks = ["---" if head in ("name", "kind", "weights", "source") else "---:" for head in heads]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, marks, *rows))

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.imagenet.released import CLASS_COUNT, IMAGENET, Release, find_release
+from models.imagenet.released import CLASS_COUNT, IMAGENET, RELEASES, Release, find_release
 from models.spec import ModelSpec
 from models.worker import Report
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["CLASS_COUNT", "IMAGENET", "Release", "find_release", "imagenet_model"]
+__all__ = ["CLASS_COUNT", "IMAGENET", "RELEASES", "Release", "find_release", "imagenet_model"]
 
 
 def imagenet_model(spec: ModelSpec, report: Report, release: Release | None = None) -> keras.Model:
