@@ -16,9 +16,13 @@ from models.catalogue import (
     format_page,
     format_top1,
 )
+from models.checkpoint import TrainedModel
 from models.cli import Parser, inert, progress_display, result_console, run, seed
 from models.cost import layer_costs, model_cost
 from models.spec import FITS
+from models.training.pace import format_duration
+from models.training.recipes import RECIPES, Wishes, plan_training
+from models.training.settings import CLASS_WEIGHTS, MIXED_PRECISION
 from models.zoo import MODELS, lookup
 
 
@@ -37,22 +41,10 @@ def parse_arguments() -> argparse.Namespace:
 
     commands.add_parser("table", help="all networks as Markdown: docs/models.md")
 
-    train = commands.add_parser("train", help="train a network and keep its best checkpoint under the build folder")
-    train.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
-    train.add_argument(
-        "--dataset",
-        default="digits",
-        metavar="NAME|DIR",
-        help="digits, shapes, cifar10, or a folder of pictures (default: %(default)s)",
-    )
-    train.add_argument("--allow-broken", action="store_true", help="leave out any number of broken files of the folder")
-    train.add_argument("--fit", choices=FITS, help="how pictures become square (default: as the network's authors do)")
-    train.add_argument(
-        "--seed", type=seed, default=0, help="of initial weights and picture order (default: %(default)s)"
-    )
-    train.add_argument("--epochs", type=int, help="epochs at the network's own picture size (default: by the recipe)")
-    train.add_argument("--build-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
-    train.add_argument("--json", action="store_true", help="print trained.json instead of a summary")
+    recipes = commands.add_parser("recipes", help="the ways to train, and where they come from")
+    recipes.add_argument("--json", action="store_true", help="print JSON with all settings instead of a table")
+
+    _add_train(commands)
 
     data = commands.add_parser("data", help="what is in a data set: classes, splits, broken files, a contact sheet")
     data.add_argument("dataset", metavar="NAME|DIR", help="digits, shapes, cifar10, or a folder of pictures")
@@ -63,6 +55,63 @@ def parse_arguments() -> argparse.Namespace:
     data.add_argument("--build-dir", type=Path, default=Path("build"), metavar="BUILD", help="default: %(default)s")
     data.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return parser.parse_args()
+
+
+def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a network and keep its best checkpoint under the build folder",
+        description="Trains a network. When it is interrupted, even by kill -9, the same command goes on from the last "
+        "finished epoch and ends with the same weights.",
+    )
+    train.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
+    train.add_argument(
+        "--dataset",
+        default="digits",
+        metavar="NAME|DIR",
+        help="digits, shapes, cifar10, or a folder of pictures (default: %(default)s)",
+    )
+    train.add_argument("--allow-broken", action="store_true", help="leave out any number of broken files of the folder")
+    train.add_argument("--fit", choices=FITS, help="how pictures become square (default: as the network's authors do)")
+    train.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help="a name from `python -m models recipes` (default: progressive for digits, else scratch)",
+    )
+    train.add_argument("--epochs", type=int, help="epochs at the network's own picture size (default: by the recipe)")
+    train.add_argument("--batch-size", type=int, metavar="N", help="pictures per step (default: by the recipe)")
+    train.add_argument(
+        "--fine-tune",
+        metavar="imagenet|PATH",
+        help="start from ImageNet's weights or a .keras file: a new classifier learns first, then all kernels",
+    )
+    train.add_argument(
+        "--frozen-epochs", type=int, metavar="N", help="of --fine-tune: epochs of the new classifier alone (default: 3)"
+    )
+    train.add_argument(
+        "--flip",
+        choices=("on", "off"),
+        help="mirror pictures left to right while training (default: by the recipe for shapes and cifar10; off for digits "
+        "and for folders, whose classes may change by it)",
+    )
+    train.add_argument(
+        "--class-weights",
+        choices=CLASS_WEIGHTS,
+        default="none",
+        help="balanced: rare classes count as much as frequent ones (default: %(default)s)",
+    )
+    train.add_argument(
+        "--mixed-precision",
+        choices=MIXED_PRECISION,
+        default="auto",
+        help="compute in float16, keep weights in float32 (default: on a GPU only)",
+    )
+    train.add_argument("--tensorboard", action="store_true", help="write TensorBoard's events beside the checkpoint")
+    train.add_argument(
+        "--seed", type=seed, default=0, help="of initial weights, picture order, augmentation (default: %(default)s)"
+    )
+    train.add_argument("--build-dir", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
+    train.add_argument("--json", action="store_true", help="print trained.json instead of a summary")
 
 
 def list_models(arguments: argparse.Namespace) -> int:
@@ -135,11 +184,29 @@ def print_page(_: argparse.Namespace) -> int:
     return 0
 
 
+def list_recipes(arguments: argparse.Namespace) -> int:
+    """Prints the ways to train."""
+    if arguments.json:
+        print(json.dumps([recipe.to_json() for recipe in RECIPES.values()], indent=2))
+        return 0
+    from rich.table import Table
+
+    table = Table(title="Recipes (--recipe)", title_justify="left", show_lines=True)
+    for heading in ("name", "epochs", "batch", "what and whence"):
+        table.add_column(heading, justify="right" if heading in ("epochs", "batch") else "left")
+    for recipe in RECIPES.values():
+        epochs = "by cost" if recipe.epochs is None else str(recipe.epochs)
+        table.add_row(
+            recipe.name, epochs, str(recipe.batch), f"{inert(recipe.summary)}\n[dim]{inert(recipe.source)}[/]"
+        )
+    result_console().print(table)
+    return 0
+
+
 def train_model(arguments: argparse.Namespace) -> int:
     """Trains one network."""
     from models.checkpoint import run_folder
     from models.data import allowing_broken, dataset_slug
-    from models.schedule import default_settings
     from models.weights import train_now
 
     spec = lookup(arguments.model)
@@ -147,20 +214,41 @@ def train_model(arguments: argparse.Namespace) -> int:
         spec = replace(spec, preprocessing=replace(spec.preprocessing, fit=arguments.fit))
     dataset = allowing_broken(arguments.dataset, arguments.allow_broken)
     folder = run_folder(arguments.build_dir, spec.name, dataset_slug(dataset))
-    settings = default_settings(spec, seed=arguments.seed, epochs=arguments.epochs)
+    wishes = Wishes(
+        recipe=arguments.recipe,
+        epochs=arguments.epochs,
+        batch=arguments.batch_size,
+        flip=None if arguments.flip is None else arguments.flip == "on",
+        fine_tune=arguments.fine_tune,
+        frozen_epochs=arguments.frozen_epochs,
+        class_weights=arguments.class_weights,
+        mixed_precision=arguments.mixed_precision,
+    )
+    settings = plan_training(spec, dataset, seed=arguments.seed, wishes=wishes)
     with progress_display() as report:
-        trained = train_now(spec, dataset, settings, folder, report)
+        trained = train_now(spec, dataset, settings, folder, report, tensorboard=arguments.tensorboard)
     if arguments.json:
         print(json.dumps(trained.record, indent=2))
         return 0
-    top1, images = trained.record["accuracy"]["test_top1"], trained.record["dataset"]["images"]["test"]
-    console = result_console()
+    _print_trained(trained, dataset)
+    return 0
+
+
+def _print_trained(trained: TrainedModel, dataset: str) -> None:
+    record, console = trained.record, result_console()
+    top1, images = record["accuracy"]["test_top1"], record["dataset"]["images"]["test"]
     console.print(
         f"[bold]{inert(trained.path)}[/]: top-1 {top1:.2%} on {images} test images", highlight=False, soft_wrap=True
     )
+    epochs, recipe = len(record["history"]), record["settings"]["recipe"]
+    console.print(
+        f"recipe {recipe}, {epochs} epochs in {format_duration(record['seconds'])}; "
+        f"curves in {inert(trained.path.parent / record['curves']['png'])}",
+        highlight=False,
+        soft_wrap=True,
+    )
     own = "" if dataset == "digits" else f" DATASET={inert(shlex.quote(dataset))}"
-    console.print(f"next: make export MODEL={spec.name}{own}", highlight=False, soft_wrap=True)
-    return 0
+    console.print(f"next: make export MODEL={trained.model}{own}", highlight=False, soft_wrap=True)
 
 
 def show_data(arguments: argparse.Namespace) -> int:
@@ -183,7 +271,14 @@ def show_data(arguments: argparse.Namespace) -> int:
 def main() -> int:
     """Runs the command asked for."""
     arguments = parse_arguments()
-    commands = {"list": list_models, "info": show_model, "table": print_page, "train": train_model, "data": show_data}
+    commands = {
+        "list": list_models,
+        "info": show_model,
+        "table": print_page,
+        "recipes": list_recipes,
+        "train": train_model,
+        "data": show_data,
+    }
     return commands[arguments.command](arguments)
 
 

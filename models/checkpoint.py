@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ def run_folder(build_dir: Path, model: str, source: str) -> Path:
     return build_dir / f"{model}-{source}"
 
 
-def save_trained(made: Path, folder: Path, record: dict[str, Any]) -> TrainedModel:
-    """Publishes a finished checkpoint: the weights first, the record that vouches for them last.
+def save_trained(made: Path, folder: Path, record: dict[str, Any], beside: Sequence[Path] = ()) -> TrainedModel:
+    """Publishes a finished checkpoint and the files beside it: the record that vouches for the weights comes last.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -49,6 +50,8 @@ def save_trained(made: Path, folder: Path, record: dict[str, Any]) -> TrainedMod
     with output_errors(folder):
         # Between the two renames there is a checkpoint without a record, which counts as none.
         (folder / JSON_FILE).unlink(missing_ok=True)
+        for path in beside:
+            replace_file(path, folder / path.name)
         replace_file(made, folder / KERAS_FILE)
     write_file(folder / JSON_FILE, format_json(record).encode())
     return _trained(folder, record, digest)

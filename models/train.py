@@ -1,148 +1,49 @@
-"""`train`: a network from scratch, by progressive resizing. Imports TensorFlow: call it in a worker."""
+"""`train`: one run from data to checkpoint, kept after every epoch. Imports TensorFlow: call it in a worker."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
-import time
 import zipfile
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from models.build import build
-from models.data import Dataset, LazyPixels, Pixels, Split, batches, load_dataset, normalise, open_pixels
+from models.data import Dataset, load_dataset
 from models.errors import TrainingError
 from models.files import output_errors
-from models.schedule import Phase, TrainSettings
-from models.spec import ModelSpec, Preprocessing
+from models.spec import ModelSpec
+from models.training.curves import write_curves
+from models.training.events import EventLog
+from models.training.keep import Unfinished, differences, forget, load_unfinished, save_unfinished
+from models.training.loop import Trainer
+from models.training.settings import TrainSettings
+from models.training.start import starting_digest, starting_weights
 from models.worker import Progress, Report
 
-EVALUATION_BATCH = 16
-"""Keeps the activations of one batch at 224 px below 0.5 GB."""
+STAGE = "unfinished training"
+LAST_GOOD = "last_good.keras"
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "pillow")
 
 
-def predict_logits(
-    model: keras.Model, pixels: Pixels | LazyPixels, preprocessing: Preprocessing, report: Report, stage: str
-) -> NDArray[np.float32]:
-    """Logits, float32 `[N, classes]`, for raw pictures, uint8 `[N, H, W, 3]`."""
-    logits = []
-    for number, batch in enumerate(batches(pixels, np.arange(len(pixels)), EVALUATION_BATCH)):
-        report(Progress(stage=stage, done=number * EVALUATION_BATCH, total=len(pixels)))
-        logits.append(model.predict_on_batch(normalise(batch, preprocessing)))
-    report(Progress(stage=stage, done=len(pixels), total=len(pixels)))
-    return np.concatenate(logits)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a run writes."""
 
-
-def shifted(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
-    """The pictures, uint8 `[N, size, size, 3]`, each moved by up to that share of its size, its edges drawn out."""
-    size_px = pixels.shape[1]
-    reach_px = int(share * size_px)
-    if not reach_px:
-        return pixels
-    wide = np.pad(pixels, ((0, 0), (reach_px, reach_px), (reach_px, reach_px), (0, 0)), mode="edge")
-    starts = rng.integers(0, 2 * reach_px + 1, size=(len(pixels), 2))
-    return np.stack([image[y : y + size_px, x : x + size_px] for image, (y, x) in zip(wide, starts, strict=True)])
-
-
-class Trainer:
-    """One run: the model, its optimizer and the seeded order of the pictures."""
-
-    def __init__(self, spec: ModelSpec, dataset: Dataset, settings: TrainSettings, report: Report) -> None:
-        keras.utils.set_random_seed(settings.seed)
-        self.spec, self.dataset, self.settings, self.report = spec, dataset, settings, report
-        self.rng = np.random.default_rng(settings.seed)
-        # One model and one compilation for all picture sizes: each further one costs 20 s of tracing.
-        self.model = build(spec, resolution_px=0)
-        self.model.compile(
-            optimizer=keras.optimizers.Adam(),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-            # XLA computes on one core when there is no GPU.
-            jit_compile=bool(tf.config.list_physical_devices("GPU")),
-        )
-
-    def pixels(self, split: Split, size_px: int) -> Pixels | LazyPixels:
-        """Raw pictures of a split, uint8 `[N, size_px, size_px, 3]`."""
-        return open_pixels(self.dataset, split, self.spec.preprocessing, size_px)
-
-    def run(self) -> list[dict[str, Any]]:
-        """Trains all phases, leaves the model with the best weights of the last one, and returns a row per epoch."""
-        if not self.settings.phases:
-            self._settle_batch_norm()
-        history: list[dict[str, Any]] = []
-        best: tuple[float, list[NDArray[np.float32]]] | None = None
-        for phase in self.settings.phases:
-            train, validation = (self.pixels(split, phase.resolution_px) for split in ("train", "validation"))
-            for number in range(phase.epochs):
-                row = self._epoch(phase, number, train)
-                row["validation_top1"] = self.top1("validation", validation)
-                history.append(row)
-                # Of equals the later, which is the more settled.
-                if phase is self.settings.phases[-1] and (best is None or row["validation_top1"] >= best[0]):
-                    best = row["validation_top1"], self.model.get_weights()
-        if best:
-            self.model.set_weights(best[1])
-        return history
-
-    def _epoch(self, phase: Phase, number: int, pixels: Pixels | LazyPixels) -> dict[str, Any]:
-        started = time.monotonic()
-        classes = self.dataset.classes[self.dataset.splits["train"]]
-        order = self.rng.permutation(len(pixels))
-        steps = math.ceil(len(order) / phase.batch)
-        total = phase.epochs * steps
-        # `train_on_batch` forgets earlier batches, so the epoch's means are made here.
-        sums, seen = np.zeros(2), 0
-        for step, raw in enumerate(batches(pixels, order, phase.batch)):
-            done = number * steps + step
-            # Cosine decay over the phase, down to a fiftieth.
-            decay = 0.02 + 0.98 * (1 + math.cos(math.pi * done / total)) / 2
-            self.model.optimizer.learning_rate = phase.learning_rate * decay
-            chosen = order[step * phase.batch : (step + 1) * phase.batch]
-            batch = normalise(shifted(raw, phase.shift, self.rng), self.spec.preprocessing)
-            metrics = self.model.train_on_batch(batch, classes[chosen], return_dict=True)
-            sums += np.array([metrics["loss"], metrics["accuracy"]]) * len(chosen)
-            seen += len(chosen)
-            loss, top1 = (float(mean) for mean in sums / seen)
-            detail = f"loss {loss:.3f}, top-1 {top1:.1%}"
-            self.report(Progress(stage=f"train at {phase.resolution_px} px", done=done + 1, total=total, detail=detail))
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"training diverged in epoch {number + 1} at {phase.resolution_px} px: the loss is {loss}; "
-                "run it again with another --seed"
-            )
-        return {
-            "resolution_px": phase.resolution_px,
-            "epoch": number + 1,
-            "loss": loss,
-            "train_top1": top1,
-            "seconds": round(time.monotonic() - started, 1),
-        }
-
-    def top1(self, split: Split, pixels: Pixels | LazyPixels) -> float:
-        """Top-1 accuracy on a split, 0..1."""
-        stage = f"{split} accuracy"
-        logits = predict_logits(self.model, pixels, self.spec.preprocessing, self.report, stage)
-        return float(np.mean(logits.argmax(axis=1) == self.dataset.classes[self.dataset.splits[split]]))
-
-    def _settle_batch_norm(self) -> None:
-        """Sets the moving statistics to those of one batch, so that an untrained network has activations of size 1.
-
-        Without it they shrink from layer to layer to nothing, and nothing can be quantized in a meaningful way.
-        """
-        norms = [layer for layer in self.model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-        for layer in norms:
-            layer.momentum = 0.0
-        pixels = self.pixels("train", self.spec.resolution_px)
-        chosen = self.rng.choice(len(pixels), size=min(32, len(pixels)), replace=False)
-        self.model(normalise(pixels[chosen], self.spec.preprocessing), training=True)
+    made: Path
+    """The checkpoint, a `.keras` file."""
+    curves: Path | None = None
+    """Folder for `curves.json` and `curves.png`; None for no curves."""
+    unfinished: Path | None = None
+    """Folder for what a further run goes on from; None: an interrupted run starts anew."""
+    tensorboard: Path | None = None
+    """Folder for TensorBoard's events; None for none."""
 
 
 def make_reproducible(path: Path) -> None:
@@ -164,27 +65,146 @@ def make_reproducible(path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(name), content)
 
 
-def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSettings, made: Path) -> dict[str, Any]:
-    """Trains, writes the best checkpoint to `made` at the network's own size, and returns the record of the run.
+def save_network(weights: list[Any], spec: ModelSpec, made: Path) -> None:
+    """Writes the network at its own picture size, in float32.
 
-    No phases in the settings: random weights, with batch normalization settled on training pictures.
+    Raises:
+        OutputError: `made` cannot be written.
+    """
+    keras.mixed_precision.set_dtype_policy("float32")
+    with output_errors(made):
+        fixed = build(spec)
+        fixed.set_weights(weights)
+        fixed.save(made)
+        make_reproducible(made)
+
+
+def train(
+    report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSettings, places: Places
+) -> dict[str, Any]:
+    """Trains, or goes on with what an earlier run of the same left, and returns the record of the run.
+
+    Writes the best checkpoint at the network's own size. No phases in the settings: random weights, with batch
+    normalization settled on training pictures.
 
     Raises:
         TrainingError: the loss is not finite any more.
-        OutputError: `made` cannot be written.
+        WeightsError: the weights to start from cannot be used.
+        OutputError: a file cannot be written.
     """
     tf.config.experimental.enable_op_determinism()
-    started = time.monotonic()
+    policy = _set_precision(settings)
     dataset = load_dataset(dataset_name, report)
     spec = replace(spec, num_classes=len(dataset.labels))
-    trainer = Trainer(spec, dataset, settings, report)
-    history = trainer.run()
-    with output_errors(made):
-        fixed = build(spec)
-        fixed.set_weights(trainer.model.get_weights())
-        fixed.save(made)
-        make_reproducible(made)
-    last = history[-settings.phases[-1].epochs :] if settings.phases else []
+    run = _describe_run(spec, dataset, settings, policy)
+    events = EventLog(places.tensorboard)
+
+    def after_epoch(trainer: Trainer) -> None:
+        if places.unfinished:
+            save_unfinished(places.unfinished, trainer.unfinished())
+        events.add(trainer.at.history[-1])
+
+    start = starting_weights(spec, settings.fine_tune, report)
+    trainer = Trainer(spec, dataset, settings, report, start=start, run=run, after_epoch=after_epoch)
+    if places.unfinished:
+        _go_on(trainer, places.unfinished, report)
+    for row in trainer.at.history:
+        events.add(row)
+    try:
+        trainer.run()
+    except TrainingError as error:
+        raise _with_last_good(error, spec, places.unfinished) from error
+    finally:
+        events.close()
+    if policy != "float32":
+        # What is kept computes in float32, so that is what is tested.
+        keras.mixed_precision.set_dtype_policy("float32")
+        weights = trainer.model.get_weights()
+        trainer.model = build(spec, resolution_px=0)
+        trainer.model.set_weights(weights)
+    record = _describe(trainer, policy)
+    save_network(trainer.model.get_weights(), spec, places.made)
+    if places.curves and trainer.at.history:
+        record["curves"] = write_curves(places.curves, record)
+    return record
+
+
+def _set_precision(settings: TrainSettings) -> str:
+    """Chooses what activations are computed in; returns the name of Keras' policy."""
+    wish = settings.method.mixed_precision
+    mixed = wish == "on" or (wish == "auto" and bool(tf.config.list_physical_devices("GPU")))
+    policy = "mixed_float16" if mixed and settings.phases else "float32"
+    keras.mixed_precision.set_dtype_policy(policy)
+    return policy
+
+
+def _describe_run(spec: ModelSpec, dataset: Dataset, settings: TrainSettings, policy: str) -> Mapping[str, Any]:
+    """All that decides what weights come out, as plain JSON."""
+    described = {
+        "model": asdict(replace(spec, published=None)),
+        "data": dataset.digest,
+        "settings": settings.to_json(),
+        "starts from": starting_digest(settings.fine_tune),
+        "computes in": policy,
+        "devices": len(tf.config.list_physical_devices("GPU")),
+        "versions": _versions(),
+    }
+    plain: Mapping[str, Any] = json.loads(json.dumps(described))
+    return plain
+
+
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
+def _go_on(trainer: Trainer, folder: Path, report: Report) -> None:
+    """Takes up what an earlier run of the same left; says so, and what it does with anything else that is there."""
+    try:
+        before = load_unfinished(folder)
+        if before is None:
+            return
+        if before.run != trainer.run_of:
+            changed = "; ".join(differences(before.run, trainer.run_of)[:3])
+            raise ValueError(f"it is of another training: {changed}")
+        trainer.go_on(before)
+    except ValueError as error:
+        forget(folder)
+        report(Progress(stage=STAGE, done=1, total=1, detail=f"starts anew, {folder} is no use: {error}"))
+    else:
+        report(Progress(stage=STAGE, done=1, total=1, detail=f"goes on after {_stands(before)}"))
+
+
+def _stands(unfinished: Unfinished) -> str:
+    history = unfinished.position.history
+    return f"epoch {history[-1]['epoch']} at {history[-1]['resolution_px']} px ({len(history)} in all)"
+
+
+def _with_last_good(error: TrainingError, spec: ModelSpec, folder: Path | None) -> TrainingError:
+    """The error with what is left of the training, which is written as a checkpoint to be used."""
+    remedy = "run it again with another --seed or --recipe"
+    before = None
+    if folder:
+        try:
+            before = load_unfinished(folder)
+        except ValueError:
+            before = None
+    if not folder or not before:
+        return TrainingError(f"{error}; no epoch was finished; {remedy}")
+    probe = build(spec, resolution_px=0)
+    variables = {f"model/{n}": variable for n, variable in enumerate(probe.variables)}
+    for name, variable in variables.items():
+        variable.assign(before.arrays[name])
+    best = [before.arrays[name] for name in before.arrays if name.startswith("best/")]
+    path = folder / LAST_GOOD
+    save_network(best or probe.get_weights(), spec, path)
+    return TrainingError(
+        f"{error}; {remedy}, or use the weights after {_stands(before)}: --weights or --fine-tune {path}"
+    )
+
+
+def _describe(trainer: Trainer, policy: str) -> dict[str, Any]:
+    """`trained.json`, without what vouches for the weights."""
+    spec, dataset, settings = trainer.spec, trainer.dataset, trainer.settings
     return {
         "model": spec.name,
         "dataset": {
@@ -195,13 +215,13 @@ def train(report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSet
         },
         "preprocessing": spec.preprocessing.to_json(),
         "settings": settings.to_json(),
+        "started_from_sha256": starting_digest(settings.fine_tune),
+        "computed_in": policy,
         "accuracy": {
-            "validation_top1": max((row["validation_top1"] for row in last), default=None),
+            "validation_top1": trainer.at.best_top1,
             "test_top1": trainer.top1("test", trainer.pixels("test", spec.resolution_px)),
         },
-        "seconds": round(time.monotonic() - started, 1),
-        "history": history,
-        "versions": {
-            name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "scikit-learn", "pillow")
-        },
+        "seconds": round(trainer.at.seconds, 1),
+        "history": trainer.at.history,
+        "versions": _versions(),
     }

@@ -11,14 +11,18 @@ from models.errors import WeightsError
 from models.files import sha256_file, work_folder
 from models.imagenet import IMAGENET, find_release
 from models.imagenet.obtain import load_obtained, obtain_imagenet
-from models.schedule import TrainSettings, default_settings
 from models.spec import ModelSpec
+from models.training import keep
+from models.training.recipes import plan_training
+from models.training.settings import TrainSettings
 from models.worker import STARTING, Progress, Report, run_in_worker
 
 AUTO, RANDOM = "auto", "random"
 CHOICES = (AUTO, RANDOM, IMAGENET)
 """What is no path. The checkpoint lies with the results."""
 STAGE = "weights"
+TENSORBOARD = "tensorboard"
+"""Inside the folder of the run."""
 
 
 def obtain_weights(
@@ -62,7 +66,7 @@ def obtain_weights(
     before_making()
     todo = "making random ones" if random else f"none yet: training on {dataset} now"
     report(Progress(stage=STAGE, done=0, total=1, detail=todo))
-    settings = TrainSettings(seed=seed, phases=()) if random else default_settings(spec, seed=seed)
+    settings = TrainSettings(seed=seed, phases=()) if random else plan_training(spec, dataset, seed=seed)
     trained = train_now(spec, dataset, settings, folder, report)
     report(Progress(stage=STAGE, done=1, total=1, detail=f"kept in {trained.path}"))
     return trained
@@ -103,27 +107,57 @@ def _from_path(spec: ModelSpec, choice: str) -> TrainedModel:
     return TrainedModel(model=spec.name, source=path.stem, path=path, sha256=sha256_file(path), seed=None, record={})
 
 
-def train_now(spec: ModelSpec, dataset: str, settings: TrainSettings, folder: Path, report: Report) -> TrainedModel:
+def train_now(
+    spec: ModelSpec, dataset: str, settings: TrainSettings, folder: Path, report: Report, *, tensorboard: bool = False
+) -> TrainedModel:
     """Trains in a worker process and publishes the result in `folder`, replacing an earlier one.
+
+    What an interrupted run of the same has left there is gone on from.
 
     Raises:
         DataError: the data set cannot be used.
+        WeightsError: the weights to start from cannot be used.
         TrainingError: the training diverged.
         WorkerError: its process died.
         OutputError: `folder` cannot be written.
+        KeyboardInterrupt: it was interrupted; says what is left of it.
     """
     # Here, where it may use all cores and show its progress.
     find_dataset(dataset).prepare(report)
+    unfinished = folder / keep.FOLDER if settings.phases else None
     with work_folder(folder) as work:
-        made = work / KERAS_FILE
-        record = run_in_worker(_train, spec, dataset, settings, made, report=report)
-        return save_trained(made, folder, record)
+        made, events = work / KERAS_FILE, folder / TENSORBOARD if tensorboard else None
+        try:
+            record = run_in_worker(
+                _train, spec, dataset, settings, made, work, unfinished, events, report=report
+            )  # fmt: skip
+        except KeyboardInterrupt as interrupt:
+            raise _interrupted(interrupt, unfinished) from None
+        trained = save_trained(made, folder, record, beside=[work / name for name in record.get("curves", {}).values()])
+        if unfinished:
+            keep.forget(unfinished)
+        return trained
 
 
-def _train(report: Report, *args: object) -> object:
+def _interrupted(interrupt: KeyboardInterrupt, unfinished: Path | None) -> KeyboardInterrupt:
+    """The interrupt with what is left of the training."""
+    found = keep.read_position(unfinished) if unfinished else None
+    if not found:
+        return interrupt
+    epochs = len(found[1].history)
+    return KeyboardInterrupt(
+        f"{epochs} finished epochs are kept in {unfinished}; the same command goes on from there"
+    )  # fmt: skip
+
+
+def _train(
+    report: Report, spec: ModelSpec, dataset: str, settings: TrainSettings, made: Path, work: Path,
+    unfinished: Path | None, tensorboard: Path | None,
+) -> object:  # fmt: skip
     # Here, in the worker, TensorFlow may be imported.
     report(Progress(stage=STARTING, done=0, total=1))
-    from models.train import train
+    from models.train import Places, train
 
     report(Progress(stage=STARTING, done=1, total=1))
-    return train(report, *args)  # type: ignore[arg-type]
+    places = Places(made=made, curves=work, unfinished=unfinished, tensorboard=tensorboard)
+    return train(report, spec, dataset, settings, places)

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from export.metadata.info import compose_info
+from export.metadata.labels import format_labels
 from export.precision import PRECISIONS, Precision
-from export.stages import convert_stage, onnx_stage, prepare_stage, tflite_stage
+from export.stages import Notes, convert_stage, onnx_stage, prepare_stage, tflite_stage
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel, load_trained, run_folder
-from models.schedule import Phase, TrainSettings
+from models.training.settings import Phase, TrainSettings
 from models.spec import ModelSpec
 from models.weights import train_now
 from models.worker import Progress, Task, run_in_worker, run_in_workers
@@ -168,8 +170,10 @@ def _make_all(spec: ModelSpec, weights: TrainedModel, work: WorkFiles) -> None:
     for row in PRECISIONS.values():
         rows[row.format].append(row)
     run_in_worker(convert_stage, spec, weights.path, "probabilities", True, work)
+    info = compose_info(spec, source=weights.source, weights_sha256=weights.sha256)
+    notes = Notes(info=info, labels=format_labels([str(n) for n in range(spec.num_classes)]))
     stages = (
-        Task(tflite_stage, (spec, tuple(rows["tflite"]), work)),
+        Task(tflite_stage, (spec, tuple(rows["tflite"]), notes, work)),
         Task(onnx_stage, (spec, tuple(rows["onnx"]), work)),
     )
     assert run_in_workers(stages, at_once=2) == [{}, {}]

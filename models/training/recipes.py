@@ -1,0 +1,300 @@
+"""`--recipe`: how the authors of the networks trained them, and how it is done here. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from models.cost import model_cost
+from models.errors import UnknownNameError, UsageError
+from models.spec import ModelSpec
+from models.training.settings import PLAIN, ClassWeights, Decay, Method, MixedPrecision, Phase, TrainSettings
+
+GARDEN = "tensorflow/models, official/vision/configs/experiments/image_classification"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A way to train, for any network of the zoo."""
+
+    name: str
+    source: str
+    """Where the numbers come from."""
+    summary: str
+    epochs: int | None
+    """At the network's own picture size; None where the network decides."""
+    batch: int
+    learning_rate: float
+    """For that batch."""
+    batch_of_rate: int = 0
+    """The batch that the rate is printed for; it is scaled to the batch in use. 0: it holds for any."""
+    rate_scaling: Literal["linear", "root"] = "linear"
+    """How the rate grows with the batch: in proportion (arXiv:1706.02677), or as its square root, as for Adam."""
+    warmup_epochs: float = 0.0
+    """At most; a tenth of the epochs, if that is less."""
+    decay: Decay = "cosine"
+    final_share: float = 0.0
+    shift: float = 0.0
+    method: Method = PLAIN
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value."""
+        return asdict(self)
+
+    def phase(self, resolution_px: int, epochs: int, batch: int) -> Phase:
+        """So many epochs by this recipe."""
+        rate = self.learning_rate
+        if self.batch_of_rate:
+            rate *= (batch / self.batch_of_rate) ** (1.0 if self.rate_scaling == "linear" else 0.5)
+        return Phase(
+            resolution_px=resolution_px,
+            epochs=epochs,
+            learning_rate=rate,
+            batch=batch,
+            shift=self.shift,
+            warmup_epochs=min(self.warmup_epochs, epochs / 10),
+            decay=self.decay,
+            final_share=self.final_share,
+        )
+
+
+_RMSPROP = Method(
+    optimizer="rmsprop", momentum=0.9, epsilon=0.002, weight_decay=1e-5, label_smoothing=0.1, flip=True
+)  # fmt: skip
+
+_ROWS = (
+    Recipe(
+        name="progressive",
+        source="own; progressive resizing as in fast.ai's entry to DAWNBench (2018)",
+        summary="many cheap epochs on small pictures, few on large ones: minutes on two cores for a thousand pictures",
+        epochs=None,
+        batch=16,
+        learning_rate=7e-4,
+        final_share=0.02,
+    ),
+    Recipe(
+        name="scratch",
+        source="own, tried on shapes",
+        summary="from random weights on thousands of pictures, on any machine",
+        epochs=20,
+        batch=32,
+        learning_rate=3e-3,
+        warmup_epochs=1,
+        final_share=0.01,
+        shift=1 / 8,
+        method=Method(flip=True),
+    ),
+    Recipe(
+        name="fine_tune",
+        source="own rates; the procedure is Keras' guide to transfer learning (keras.io/guides/transfer_learning)",
+        summary="what --fine-tune does: the new classifier alone, then all kernels at a tenth of the rate",
+        epochs=10,
+        batch=32,
+        learning_rate=1e-3,
+        final_share=0.01,
+        shift=1 / 16,
+        method=Method(flip=True),
+    ),
+    Recipe(
+        name="bag_of_tricks",
+        source="arXiv:1812.01187, sections 2.1, 3.1 and 5",
+        summary="SGD with warm-up, cosine decay, label smoothing and mixup: a sound choice where there is a GPU",
+        epochs=200,
+        batch=256,
+        learning_rate=0.1,
+        batch_of_rate=256,
+        warmup_epochs=5,
+        method=Method(
+            optimizer="sgd", weight_decay=1e-4, label_smoothing=0.1, flip=True, colour=0.4, mixup=0.2
+        ),
+    ),
+    Recipe(
+        name="mobilenet_v1",
+        source=f"{GARDEN}/imagenet_mobilenetv1_tpu.yaml (72.33 % top-1 with V1-1.0)",
+        summary="RMSprop, exponential decay",
+        epochs=500,
+        batch=128,
+        learning_rate=0.008,
+        batch_of_rate=128,
+        warmup_epochs=5,
+        decay="exponential",
+        # 0.94 every 2.5 epochs.
+        final_share=0.94 ** (500 / 2.5),
+        method=_RMSPROP,
+    ),
+    Recipe(
+        name="mobilenet_v2",
+        source=f"{GARDEN}/imagenet_mobilenetv2_gpu.yaml (71.0 % top-1 with V2-1.0)",
+        summary="RMSprop, exponential decay",
+        epochs=500,
+        batch=128,
+        learning_rate=0.008,
+        batch_of_rate=128,
+        warmup_epochs=5,
+        decay="exponential",
+        final_share=0.96 ** (500 / 2.5),
+        method=_RMSPROP,
+    ),
+    Recipe(
+        name="mobilenet_v3",
+        source=f"{GARDEN}/imagenet_mobilenetv3small_tpu.yaml (67.5 % top-1 with V3 small)",
+        summary="RMSprop, exponential decay, averaged weights",
+        epochs=1000,
+        batch=128,
+        learning_rate=0.01,
+        batch_of_rate=4096,
+        warmup_epochs=5,
+        decay="exponential",
+        final_share=0.99 ** (1000 / 3),
+        method=replace(_RMSPROP, ema_momentum=0.9999),
+    ),
+    Recipe(
+        name="mobilenet_v4",
+        source=f"{GARDEN}/imagenet_mobilenetv4_conv_small_tpu.yaml (73.8 % top-1 with V4 conv small)",
+        summary="AdamW, cosine decay, RandAugment, averaged weights",
+        epochs=9600,
+        batch=128,
+        learning_rate=0.002,
+        batch_of_rate=4096,
+        rate_scaling="root",
+        warmup_epochs=5,
+        method=Method(
+            optimizer="adamw", momentum=0.6, epsilon=1e-6, weight_decay=0.01, label_smoothing=0.1,
+            ema_momentum=0.9999, flip=True, rand_augment=0.45,
+        ),
+    ),
+    Recipe(
+        name="vgg",
+        source="arXiv:1409.1556, section 3.1, its three steps of a tenth drawn out to one exponential decay",
+        summary="SGD with momentum",
+        epochs=74,
+        batch=256,
+        learning_rate=0.01,
+        batch_of_rate=256,
+        decay="exponential",
+        final_share=1e-3,
+        method=Method(optimizer="sgd", weight_decay=5e-4, flip=True, colour=0.1),
+    ),
+)  # fmt: skip
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType({row.name: row for row in _ROWS})
+FINE_TUNE, IMAGENET = "fine_tune", "imagenet"
+FROZEN_EPOCHS = 3
+"""In which a new classifier learns alone, unless told otherwise."""
+
+SMALL_DATASETS = ("digits",)
+"""Of a thousand pictures or so, which `progressive` was made for."""
+MIRRORED_DATASETS = ("cifar10", "shapes")
+"""Whose pictures mean the same when they are mirrored. Digits do not, and of a folder only its owner knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a person asked for; None leaves it to the recipe."""
+
+    recipe: str | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    flip: bool | None = None
+    fine_tune: str | None = None
+    frozen_epochs: int | None = None
+    class_weights: ClassWeights = "none"
+    mixed_precision: MixedPrecision = "auto"
+
+
+def default_recipe(dataset: str, *, fine_tune: bool = False) -> str:
+    """Name of the recipe for a data set, as it is called on the command line."""
+    if fine_tune:
+        return FINE_TUNE
+    return "progressive" if dataset in SMALL_DATASETS else "scratch"
+
+
+def plan_training(spec: ModelSpec, dataset: str, *, seed: int = 0, wishes: Wishes | None = None) -> TrainSettings:
+    """The settings of a training: those of the recipe, with what was asked for in their place.
+
+    Args:
+        spec: The network.
+        dataset: As it is called on the command line.
+        seed: Of the initial weights, the order of the pictures and what is done to them.
+        wishes: What to do otherwise.
+
+    Raises:
+        UnknownNameError: there is no such recipe.
+        UsageError: epochs or batch below 1, or wishes that contradict each other.
+    """
+    wishes = wishes or Wishes()
+    for name, value in (("--epochs", wishes.epochs), ("--batch-size", wishes.batch)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} {value}: at least 1 is needed")
+    recipe = _choose(dataset, wishes)
+    phases = _progressive(spec, wishes) if recipe.name == "progressive" else _steady(spec, recipe, wishes)
+    mirrored = dataset.partition(":")[0] in MIRRORED_DATASETS if wishes.flip is None else wishes.flip
+    method = replace(
+        recipe.method,
+        flip=mirrored and (recipe.method.flip or wishes.flip is True),
+        class_weights=wishes.class_weights,
+        mixed_precision=wishes.mixed_precision,
+    )
+    return TrainSettings(
+        seed=seed, phases=phases, method=method, recipe=recipe.name, source=recipe.source, fine_tune=wishes.fine_tune
+    )
+
+
+def _choose(dataset: str, wishes: Wishes) -> Recipe:
+    name = wishes.recipe or default_recipe(dataset, fine_tune=wishes.fine_tune is not None)
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, RECIPES, see="`python -m models recipes` lists them")
+    if (name == FINE_TUNE) != (wishes.fine_tune is not None):
+        raise UsageError(
+            f"--recipe {name} and --fine-tune {wishes.fine_tune}: recipe {FINE_TUNE} and --fine-tune go together; "
+            + ("name the weights with --fine-tune imagenet or a .keras file" if name == FINE_TUNE else "leave one out")
+        )
+    if wishes.frozen_epochs is not None and wishes.fine_tune is None:
+        raise UsageError("--frozen-epochs is for --fine-tune; name the weights with --fine-tune, or leave it out")
+    return RECIPES[name]
+
+
+def _steady(spec: ModelSpec, recipe: Recipe, wishes: Wishes) -> tuple[Phase, ...]:
+    """All epochs at the network's own picture size."""
+    epochs = wishes.epochs or recipe.epochs or 1
+    phase = recipe.phase(spec.resolution_px, epochs, wishes.batch or recipe.batch)
+    if wishes.fine_tune is None:
+        return (phase,)
+    frozen = min(FROZEN_EPOCHS, epochs - 1) if wishes.frozen_epochs is None else wishes.frozen_epochs
+    if not 0 <= frozen < epochs:
+        raise UsageError(
+            f"--frozen-epochs {frozen} of {epochs}: from 0 to {epochs - 1} is possible, the kernels need one too; "
+            "raise --epochs or lower it"
+        )
+    thawed = replace(phase, epochs=epochs - frozen, learning_rate=phase.learning_rate / 10)
+    return (replace(phase, epochs=frozen, frozen=True), thawed) if frozen else (thawed,)
+
+
+_SMALL_FIRST = (
+    Phase(resolution_px=32, epochs=6, learning_rate=3e-3, batch=32),
+    Phase(resolution_px=64, epochs=4, learning_rate=2e-3, batch=32),
+    Phase(resolution_px=96, epochs=3, learning_rate=1e-3, batch=16),
+    Phase(resolution_px=160, epochs=1, learning_rate=1e-3, batch=16),
+)
+
+
+def _progressive(spec: ModelSpec, wishes: Wishes) -> tuple[Phase, ...]:
+    """Pictures that grow.
+
+    An epoch at 32 px costs a fiftieth of one at 224 px. Picture sizes grow slowly because strokes that are four pixels
+    wide in one phase are seven in the next.
+    """
+    recipe = RECIPES["progressive"]
+    smaller = [phase for phase in _SMALL_FIRST if phase.resolution_px < 0.8 * spec.resolution_px]
+    # As many epochs as cost what one of V2-1.4 at 224 px does: thin networks need them, and there they are cheap.
+    affordable = min(max(1, round(580e6 / model_cost(spec).mult_adds)), 8)
+    phases = (*smaller, recipe.phase(spec.resolution_px, wishes.epochs or affordable, recipe.batch))
+    if affordable >= 4:
+        # Many epochs are a training of their own, no last touch. Shifted pictures make thin networks surer of
+        # themselves: without them V1-0.25 at 128 px hesitates over a dozen of 359 test pictures, and 8 bits decide. He
+        # et al. moved CIFAR-10 by an eighth too (section 4.2, arXiv:1512.03385).
+        phases = (*smaller, replace(phases[-1], learning_rate=3e-3, batch=32))
+        phases = tuple(replace(phase, shift=1 / 8) for phase in phases)
+    return tuple(replace(phase, batch=wishes.batch) for phase in phases) if wishes.batch else phases
