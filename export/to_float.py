@@ -23,7 +23,7 @@ from models.errors import ConversionError
 from models.load import check_function, into_network, read_checkpoint
 from models.own import all_layers
 from models.spec import ModelSpec
-from models.train import predict_logits
+from models.training.predict import predict_logits
 from models.worker import Progress, Report
 
 OPSET = 17
