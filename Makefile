@@ -5,7 +5,7 @@ PY := .venv/bin/python
 
 # Values given by the user. $(value) takes the text as it was typed, so that a `$(shell …)` in it is never run by make;
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
-GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT JSON PYTHON UPGRADE \
+GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT AUTHOR LICENSE JSON PYTHON UPGRADE \
   DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT AA ENGINE BATCH GPU_INDEX \
   OLD NEW MAX_REGRESSION ACROSS
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
@@ -66,7 +66,8 @@ export: setup ## turn MODEL into verified .tflite and .onnx files under build/
 	  $${PREPROCESSING:+"--preprocessing=$$PREPROCESSING"} $${LABELS:+"--labels=$$LABELS"} \
 	  $${PRECISION:+"--precision=$$PRECISION"} $${FORMAT:+"--format=$$FORMAT"} \
 	  $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} $${SEED:+"--seed=$$SEED"} \
-	  $${OUTPUT:+"--output=$$OUTPUT"} $(if $(filter-out 0,$(JSON)),--json)
+	  $${OUTPUT:+"--output=$$OUTPUT"} $${AUTHOR:+"--author=$$AUTHOR"} $${LICENSE:+"--license=$$LICENSE"} \
+	  $(if $(filter-out 0,$(JSON)),--json)
 
 train: setup ## train MODEL on DATASET
 	@$(PY) -m models train "--model=$$MODEL" $${DATASET:+"--dataset=$$DATASET"} $${SEED:+"--seed=$$SEED"} \

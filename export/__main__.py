@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.precision import FORMATS, PRECISIONS, select_precisions
-from models.cli import Parser, at_least_one, inert, progress_display, result_console, run, seed, words
+from models.cli import Parser, at_least_one, inert, one_line, progress_display, result_console, run, seed, words
 from models.labels import read_labels
 from models.presets import PRESETS
 from models.zoo import lookup
@@ -87,10 +88,15 @@ def parse_arguments() -> argparse.Namespace:
         default="probabilities",
         help="what the files compute (default: %(default)s)",
     )
+    export.add_argument("--author", metavar="TEXT", help="whoever answers for the files; written into every .tflite")
+    export.add_argument("--license", metavar="TEXT", help="what they may be used under; written into every .tflite")
     export.add_argument(
         "--build-dir", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: %(default)s)"
     )
     export.add_argument("--json", action="store_true", help="print the manifest instead of a table")
+    show = commands.add_parser("show", help="what is in a .tflite file: tensors, operators, metadata, class names")
+    show.add_argument("file", type=Path, metavar="FILE")
+    show.add_argument("--json", action="store_true", help="all of it, as JSON")
     return parser.parse_args()
 
 
@@ -119,6 +125,8 @@ def run_export(arguments: argparse.Namespace) -> int:
             output=arguments.output,
             build_dir=arguments.build_dir,
             labels=labels,
+            author=arguments.author,
+            license=arguments.license,
         )
         exported = export_model(request, report)
     if arguments.json:
@@ -191,9 +199,24 @@ def failures(artifact: Artifact) -> list[str]:
     ]
 
 
+def run_show(arguments: argparse.Namespace) -> int:
+    """Looks into a file."""
+    from export.show import format_facts, read_facts
+
+    facts = read_facts(arguments.file)
+    if arguments.json:
+        # In ASCII: what a hostile file holds must not steer the terminal.
+        print(json.dumps(facts.to_json(), indent=2, allow_nan=False))
+    else:
+        for line in format_facts(arguments.file, facts):
+            print(one_line(line))
+    return 0
+
+
 def main() -> int:
     """Runs the command asked for."""
-    return run_export(parse_arguments())
+    arguments = parse_arguments()
+    return {"run": run_export, "show": run_show}[arguments.command](arguments)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import models
 from export.artifact import Artifact, Verification, artifact_path
 from export.calibrate import input_quantization
 from export.contents import read_contents
+from export.deployed import deployed, has_front
+from export.metadata.info import ModelInfo
 from export.precision import Precision
 from export.stages import Prepared
 from export.work import WorkFiles
@@ -58,6 +60,11 @@ def describe_model(spec: ModelSpec, output: str) -> dict[str, Any]:
     }
 
 
+def describe_origin(info: ModelInfo) -> dict[str, Any]:
+    """What the TFLite files say of where they come from; null where nobody said."""
+    return {"version": info.version, "author": info.author, "license": info.license}
+
+
 def describe_weights(weights: TrainedModel, prepared: Prepared, work: WorkFiles) -> dict[str, Any]:
     """The checkpoint, with the Keras model's accuracy on the test split as measured in this run."""
     reference, classes = np.load(work.reference), np.load(work.test_classes)
@@ -75,10 +82,17 @@ def describe_weights(weights: TrainedModel, prepared: Prepared, work: WorkFiles)
 
 
 def describe_preprocessing(spec: ModelSpec) -> dict[str, Any]:
-    """The contract for whoever feeds the files, and how exactly the integer inputs keep it."""
-    described = spec.preprocessing.to_json()
+    """The contract for whoever feeds the files, and how exactly the integer inputs keep it.
+
+    `in_graph`, where there is one, is the normalisation that the network was trained with and that the files' first
+    operator makes of this one.
+    """
+    taken = deployed(spec.preprocessing)
+    described = taken.to_json()
+    if has_front(spec.preprocessing):
+        described["in_graph"] = {key: spec.preprocessing.to_json()[key] for key in ("mean", "std", "channel_order")}
     try:
-        pixel = input_quantization(spec.preprocessing)
+        pixel = input_quantization(taken)
     except ConversionError:
         return described
     return {

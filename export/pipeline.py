@@ -20,8 +20,20 @@ from export.artifact import (
     load_manifest,
     save_manifest,
 )
+from export.deployed import deployed
+from export.metadata.info import compose_info
+from export.metadata.labels import format_labels, parse_labels
 from export.precision import PRECISIONS, Precision, for_random_weights
-from export.stages import Prepared, check_stage, convert_stage, onnx_stage, prepare_stage, tflite_stage, verify_stage
+from export.stages import (
+    Notes,
+    Prepared,
+    check_stage,
+    convert_stage,
+    onnx_stage,
+    prepare_stage,
+    tflite_stage,
+    verify_stage,
+)
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel, run_folder
 from models.data import find_dataset
@@ -51,6 +63,9 @@ class ExportRequest:
     build_dir: Path
     labels: tuple[str, ...] | None = None
     """Names of the classes instead of the data set's."""
+    author: str | None = None
+    """Whoever answers for the files; it is written into them, as the licence is."""
+    license: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +79,6 @@ class Exported:
     """Whether everything asked for this time was made and proven."""
     removed: tuple[str, ...]
     """Names of earlier files that are gone, because other weights, settings or programs made them."""
-
-
-def format_labels(labels: tuple[str, ...]) -> bytes:
-    """`labels.txt`: UTF-8, one class name per line, line number = class index from 0."""
-    return "".join(f"{label}\n" for label in labels).encode()
 
 
 def export_model(request: ExportRequest, report: Report) -> Exported:
@@ -90,20 +100,25 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
     folder = run_folder(request.build_dir, request.spec.name, weights.source)
     with work_folder(folder) as private, output_errors(folder):
         work = WorkFiles(private)
+        # What the files take; what else the network was trained with, their graph does.
+        taking = replace(request.spec, preprocessing=deployed(request.spec.preprocessing))
         prepared = run_in_worker(
-            prepare_stage, request.dataset, request.spec, request.calibration_images, request.seed, work, report=report
+            prepare_stage, request.dataset, taking, request.calibration_images, request.seed, work, report=report
         )
         _check_data(weights, prepared)
         prepared = replace(prepared, labels=_class_names(request, prepared.labels))
         spec = replace(request.spec, num_classes=len(prepared.labels))
-        failures = _make_files(request, spec, weights, work, report)
+        files = replace(taking, num_classes=len(prepared.labels))
+        notes = _notes(request, files, weights, prepared.labels)
+        _convert(request, spec, weights, work, report)
+        failures = _make_files(request, files, notes, work, report)
         _check_unchanged(weights)
         _check_reference(weights, work)
         made = tuple(p for p in request.precisions if f"{p.format} {p.name}" not in failures)
-        verdicts = _verify_files(made, spec, weights, work, report)
-        labels = format_labels(prepared.labels)
-        manifest = _describe(request, spec, weights, prepared, dict(zip(made, verdicts, strict=True)), failures, work)
-        published, removed = _publish(folder, manifest, made, labels, work)
+        verdicts = _verify_files(made, files, weights, work, report)
+        judged = dict(zip(made, verdicts, strict=True))
+        manifest = _describe(request, spec, notes, weights, prepared, judged, failures, work)
+        published, removed = _publish(folder, manifest, made, notes.labels, work)
     return Exported(folder=folder, manifest=published, passed=manifest.passed, removed=removed)
 
 
@@ -152,9 +167,24 @@ def _remedy(count: int) -> str:
     return "give the data set it was trained on with --dataset"
 
 
+def _notes(request: ExportRequest, files: ModelSpec, weights: TrainedModel, names: tuple[str, ...]) -> Notes:
+    """What is written into the TFLite files; refuses class names that a reader would take apart otherwise."""
+    labels = format_labels(names)
+    parse_labels(labels, len(names))
+    info = compose_info(
+        files,
+        source=weights.source,
+        weights_sha256=weights.sha256,
+        author=request.author,
+        license_name=request.license,
+    )
+    return Notes(info=info, labels=labels)
+
+
 def _describe(
     request: ExportRequest,
     spec: ModelSpec,
+    notes: Notes,
     weights: TrainedModel,
     prepared: Prepared,
     verdicts: Mapping[Precision, Verification | ToolchainError],
@@ -166,13 +196,13 @@ def _describe(
     from export.calibrate import METHOD
 
     return Manifest(
-        model=describe.describe_model(spec, request.output),
+        model=describe.describe_model(spec, request.output) | describe.describe_origin(notes.info),
         weights=describe.describe_weights(weights, prepared, work),
         preprocessing=describe.describe_preprocessing(spec),
         labels={
             "file": LABELS_FILE,
             "count": len(prepared.labels),
-            "sha256": hashlib.sha256(format_labels(prepared.labels)).hexdigest(),
+            "sha256": hashlib.sha256(notes.labels).hexdigest(),
         },
         calibration={
             "images": request.calibration_images,
@@ -221,17 +251,19 @@ def _check_reference(weights: TrainedModel, work: WorkFiles) -> None:
         )
 
 
+def _convert(request: ExportRequest, spec: ModelSpec, weights: TrainedModel, work: WorkFiles, report: Report) -> None:
+    """Makes the float files that all precisions come from."""
+    onnx = any(precision.format == "onnx" for precision in request.precisions)
+    run_in_worker(convert_stage, spec, weights.path, request.output, onnx, work, report=report)
+
+
 def _make_files(
-    request: ExportRequest, spec: ModelSpec, weights: TrainedModel, work: WorkFiles, report: Report
+    request: ExportRequest, files: ModelSpec, notes: Notes, work: WorkFiles, report: Report
 ) -> dict[str, str]:
-    """Runs the converters; returns the precisions that failed, with the reason."""
-    by_format = {
-        name: tuple(p for p in request.precisions if p.format == name)
-        for name in dict.fromkeys(p.format for p in request.precisions)
-    }
-    run_in_worker(convert_stage, spec, weights.path, request.output, "onnx" in by_format, work, report=report)
-    stages = {"tflite": tflite_stage, "onnx": onnx_stage}
-    tasks = [Task(stages[name], (spec, precisions, work)) for name, precisions in by_format.items()]
+    """Makes every precision of the float files; returns those that failed, with the reason."""
+    tflite, onnx = (tuple(p for p in request.precisions if p.format == name) for name in ("tflite", "onnx"))
+    tasks = [Task(tflite_stage, (files, tflite, notes, work))] if tflite else []
+    tasks += [Task(onnx_stage, (files, onnx, work))] if onnx else []
     failures: dict[str, str] = {}
     for outcome in run_in_workers(tasks, at_once=2, report=report):
         if isinstance(outcome, ToolchainError):
@@ -241,13 +273,13 @@ def _make_files(
 
 
 def _verify_files(
-    made: tuple[Precision, ...], spec: ModelSpec, weights: TrainedModel, work: WorkFiles, report: Report
+    made: tuple[Precision, ...], files: ModelSpec, weights: TrainedModel, work: WorkFiles, report: Report
 ) -> list[Verification | ToolchainError]:
     """One process per file, so that a runtime that crashes condemns that file only."""
     untrained = weights.source == RANDOM
     limits = [for_random_weights(precision.limits) if untrained else precision.limits for precision in made]
     tasks = [
-        Task(verify_stage, (precision, limit, spec.preprocessing, work))
+        Task(verify_stage, (precision, limit, files.preprocessing, work))
         for precision, limit in zip(made, limits, strict=True)
     ]
     return run_in_workers(tasks, at_once=max(1, min(os.cpu_count() or 1, 4)), report=report)

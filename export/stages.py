@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from export.artifact import Verification
+from export.metadata.info import ModelInfo
 from export.precision import Limits, Precision
 from export.work import WorkFiles, save_array, save_batches
 from models.data import Pixels, batches, lazy_pixels, load_dataset, stratified_sample
@@ -29,6 +30,15 @@ class Prepared:
     dataset_sha256: str
     calibration_sha256: str
     """The same for any order of the pictures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What is written into every TFLite file."""
+
+    info: ModelInfo
+    labels: bytes
+    """The content of `labels.txt`."""
 
 
 def check_stage(report: Report, dataset: str, images: int, seed: int) -> None:
@@ -84,9 +94,12 @@ def convert_stage(report: Report, spec: ModelSpec, checkpoint: Path, output: str
     convert_float(report, spec, checkpoint, output, onnx, work)
 
 
-def tflite_stage(report: Report, spec: ModelSpec, precisions: tuple[Precision, ...], work: WorkFiles) -> dict[str, str]:
-    """Makes the TFLite files; returns the precisions that failed, with the reason."""
+def tflite_stage(
+    report: Report, spec: ModelSpec, precisions: tuple[Precision, ...], notes: Notes, work: WorkFiles
+) -> dict[str, str]:
+    """Makes the TFLite files, with metadata in them; returns the precisions that failed, with the reason."""
     from export.calibrate import measure_ranges
+    from export.metadata.write import add_metadata
     from export.quantize import quantize_tflite
 
     source = work.float_tflite.read_bytes()
@@ -101,7 +114,8 @@ def tflite_stage(report: Report, spec: ModelSpec, precisions: tuple[Precision, .
         try:
             if precision.calibrated and ranges is None:
                 raise ConversionError(refusal)
-            work.made(precision).write_bytes(quantize_tflite(source, precision, ranges))
+            made = quantize_tflite(source, precision, ranges)
+            work.made(precision).write_bytes(add_metadata(made, notes.info, notes.labels))
         except ConversionError as error:
             failures[f"tflite {precision.name}"] = str(error)
     return failures

@@ -58,13 +58,22 @@ def write_model(model: Any) -> bytes:
 
 def builtin_name(code: Any) -> str:
     """An operator code as the schema spells it: `CONV_2D`."""
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)
-    return _OPERATOR_NAMES[number]
+    return _OPERATOR_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+
+def operator_name(number: int) -> str:
+    """The same by its number; `operator 999` if the schema has none."""
+    return _OPERATOR_NAMES.get(number, f"operator {number}")
 
 
 def type_name(tensor: Any) -> str:
     """A tensor's type in NumPy's words: `int8`."""
     return _TYPE_NAMES[tensor.type].lower()
+
+
+def tensor_type_name(number: int) -> str:
+    """The same by its number; `type 99` if the schema has none."""
+    return _TYPE_NAMES.get(number, f"type {number}").lower()
 
 
 _OPERATOR_NAMES: dict[int, str] = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}

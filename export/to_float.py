@@ -15,6 +15,7 @@ import onnx
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from export.deployed import FRONT, as_trained, front, has_front
 from export.tflite_file import name_tensors, read_model, write_model
 from export.work import WorkFiles, save_array
 from models.blocks import plan_layers
@@ -55,6 +56,10 @@ def to_tflite(model: keras.Model, spec: ModelSpec, output: str) -> bytes:
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])  # type: ignore[untyped-decorator]
     def serve(image: tf.Tensor) -> tf.Tensor:
+        if has_front(spec.preprocessing):
+            kernel, bias = front(spec.preprocessing)
+            with tf.name_scope(FRONT):
+                image = tf.nn.bias_add(tf.nn.conv2d(image, kernel, 1, "VALID"), bias)
         result = model(image, training=False)
         return tf.nn.softmax(result) if output != gives else result
 
@@ -66,7 +71,8 @@ def to_tflite(model: keras.Model, spec: ModelSpec, output: str) -> bytes:
         converted = read_model(converter.convert())
     except Exception as error:
         raise ConversionError(f"TFLiteConverter refused {spec.name}: {error}") from error
-    name_tensors(converted, _layer_names(model, spec), output)
+    layers = _layer_names(model, spec)
+    name_tensors(converted, [FRONT, *layers] if has_front(spec.preprocessing) else layers, output)
     return write_model(converted)
 
 
@@ -190,7 +196,7 @@ def convert_float(report: Report, spec: ModelSpec, checkpoint: Path, output: str
     # Not before the converters, whose peak of memory it would raise.
     if not spec.own:
         check_function(checkpoint, spec, given, model)
-    pixels = np.load(work.test_pixels, mmap_mode="r")
+    pixels = as_trained(np.load(work.test_pixels, mmap_mode="r"), spec.preprocessing)
     logits = predict_logits(model, pixels, spec.preprocessing, report, REFERENCE_STAGE)
     gives_logits = not spec.own or spec.own.gives == "logits"
     reference = tf.nn.softmax(logits.astype(np.float64)).numpy() if gives_logits else logits

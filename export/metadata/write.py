@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as tflite
 from export.artifact import LABELS_FILE
 from export.metadata import schema
 from export.metadata.flatbuffer import Ref, Writer
+from export.metadata.info import ModelInfo
 from export.metadata.labels import parse_labels
 from export.tflite_file import read_model, type_name, write_model
 from models.cli import one_line
@@ -19,23 +20,6 @@ from models.errors import DataError
 
 _ARCHIVE_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest a ZIP can state; fixed, so that equal models are equal files."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInfo:
-    """What a file says of itself. Texts may be anything; they are put on one line, without control characters."""
-
-    name: str
-    description: str
-    version: str
-    input_description: str
-    mean: float
-    """Of the normalisation of float inputs, in grey levels; readers know one for all channels only."""
-    std: float
-    author: str | None = None
-    license: str | None = None
-    score_threshold: float | None = None
-    """Below which MediaPipe drops a class, 0..1, if the app does not say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from export.calibrate import measure_ranges
 from export.contents import read_contents
+from export.metadata.info import compose_info
+from export.metadata.labels import format_labels
 from export.precision import PRECISIONS, for_random_weights
 from export.quantize import large_kernels, quantize_tflite
-from export.stages import onnx_stage, tflite_stage, verify_stage
+from export.stages import Notes, onnx_stage, tflite_stage, verify_stage
 from export.tflite_file import read_model
 from export.to_float import convert_float
 from export.work import WorkFiles, save_array
@@ -112,7 +114,9 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     convert_float(silent, spec, checkpoint, "probabilities", True, work)
     save_array(work.test_classes, np.load(work.reference).argmax(axis=1))
     default = [row for row in PRECISIONS.values() if row.default]
-    failures = tflite_stage(silent, spec, tuple(row for row in default if row.format == "tflite"), work)
+    info = compose_info(spec, source="random", weights_sha256="0" * 64)
+    notes = Notes(info=info, labels=format_labels([f"class {number}" for number in range(CLASSES)]))
+    failures = tflite_stage(silent, spec, tuple(row for row in default if row.format == "tflite"), notes, work)
     failures |= onnx_stage(silent, spec, tuple(row for row in default if row.format == "onnx"), work)
     yield Made(spec=spec, work=work, failures=failures)
     for file in work.folder.iterdir():

@@ -74,7 +74,7 @@ class Works:
             self.limits[f"{row.format} {row.name}"] = limits
             return self.verdicts.get(f"{row.format} {row.name}", PASSED)
         assert task.function in (tflite_stage, onnx_stage)
-        _, precisions, work = task.args
+        _, precisions, *_, work = task.args
         failures = {}
         for row in precisions:
             key = f"{row.format} {row.name}"
