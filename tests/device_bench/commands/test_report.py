@@ -18,11 +18,9 @@ from tests.device_bench.report.builds import (
     MODEL,
     add_bench,
     add_export,
-    attempts_of,
-    cases_of,
     folder_of,
     full_build,
-    make_bench,
+    int8_bench,
     make_target,
 )
 
@@ -144,9 +142,8 @@ def test_pick_as_json_has_the_numbers_unrounded(tmp_path: Path, call: Call, caps
 def test_pick_says_what_it_could_not_judge_and_that_a_device_is_emulated(
     tmp_path: Path, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cases = cases_of(MODEL, ["int8"])
     target = make_target(is_emulator=True)
-    add_bench(tmp_path, make_bench(cases, attempts_of(cases[0], p95=False), target=target))
+    add_bench(tmp_path, int8_bench(p95=False, target=target))
     add_export(tmp_path)
     assert pick(call, tmp_path, "0.5", "9") == 1
     out = capsys.readouterr().out
@@ -159,9 +156,8 @@ def test_pick_says_what_it_could_not_judge_and_that_a_device_is_emulated(
 def test_names_from_records_cannot_steer_the_terminal(
     tmp_path: Path, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cases = cases_of(MODEL, ["int8"])
     target = make_target("Google Pixel 8", os_release="[red]\x1b[31m\u202e15[/]")
-    add_bench(tmp_path, make_bench(cases, attempts_of(cases[0]), target=target))
+    add_bench(tmp_path, int8_bench(target=target))
     add_export(tmp_path)
     assert pick(call, tmp_path, "0.5", "90") == 0
     out = capsys.readouterr().out

@@ -195,6 +195,12 @@ def make_bench(cases: Sequence[Case], attempts: Sequence[Attempt], model: str = 
     return BenchRecord(**value | changes)
 
 
+def int8_bench(*, rounds: int = 5, p95: bool = True, **changes: Any) -> BenchRecord:
+    """A benchmark of the int8 file alone."""
+    cases = cases_of(MODEL, ["int8"])
+    return make_bench(cases, attempts_of(cases[0], rounds=rounds, p95=p95), **changes)
+
+
 def add_bench(build: Path, record: BenchRecord | None = None, name: str = "one") -> BenchRecord:
     if record is None:
         cases = cases_of(MODEL)

@@ -27,6 +27,7 @@ from tests.device_bench.report.builds import (
     change_json,
     folder_of,
     full_build,
+    int8_bench,
     make_artifact,
     make_bench,
     make_target,
@@ -269,16 +270,14 @@ def test_what_failed_and_was_measured_again_since_is_no_problem_any_more(tmp_pat
 
 
 def test_of_two_unfinished_benchmarks_the_newer_counts(tmp_path: Path) -> None:
-    cases = cases_of(MODEL, ["int8"])
     for day, rounds in ((21, 1), (22, 3)):
-        begun = make_bench(cases, attempts_of(cases[0], rounds=rounds), started=f"2026-11-{day}T12:00:00Z")
+        begun = int8_bench(rounds=rounds, started=f"2026-11-{day}T12:00:00Z")
         add_bench(tmp_path, begun, name=str(day))
     assert report_of(tmp_path).results[0].failure == "3 of 5 processes gave a result"
 
 
 def test_an_unfinished_benchmark_hides_no_older_result_but_shows_where_there_is_none(tmp_path: Path) -> None:
-    cases = cases_of(MODEL, ["int8"])
-    begun = make_bench(cases, attempts_of(cases[0], rounds=2), started="2026-11-22T12:00:00Z", finished=None)
+    begun = int8_bench(rounds=2, started="2026-11-22T12:00:00Z", finished=None)
     add_bench(tmp_path, begun, name="two")
     (row,) = report_of(tmp_path).results
     assert row.failure == "2 of 5 processes gave a result"
@@ -417,10 +416,9 @@ def test_a_failure_that_is_no_text_is_told_as_such(tmp_path: Path, name: str, ch
 
 
 def test_emulated_devices_come_last_and_are_known_as_such(tmp_path: Path) -> None:
-    cases = cases_of(MODEL, ["int8"])
     for name, emulated in (("Aaa", True), ("Zzz", False)):
         target = make_target(name, identity=name * 5, is_emulator=emulated)
-        add_bench(tmp_path, make_bench(cases, attempts_of(cases[0]), target=target), name=name)
+        add_bench(tmp_path, int8_bench(target=target), name=name)
     report = report_of(tmp_path)
     assert [(d.name, d.emulated) for d in report.devices] == [("Google Zzz", False), ("Google Aaa", True)]
     assert [report.device(r.device).name for r in report.results] == ["Google Zzz", "Google Aaa"]

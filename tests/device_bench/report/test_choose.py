@@ -15,11 +15,9 @@ from tests.device_bench.report.builds import (
     MODEL,
     add_bench,
     add_export,
-    attempts_of,
-    cases_of,
     folder_of,
     full_build,
-    make_bench,
+    int8_bench,
     make_target,
     report_of,
 )
@@ -79,8 +77,7 @@ def test_another_model_is_not_considered_if_one_was_asked_for(report: Report) ->
 
 def test_an_unknown_p95_is_no_zero_but_cannot_be_judged(tmp_path: Path) -> None:
     add_export(tmp_path)
-    cases = cases_of(MODEL, ["int8"])
-    add_bench(tmp_path, make_bench(cases, attempts_of(cases[0], p95=False)))
+    add_bench(tmp_path, int8_bench(p95=False))
     choice = choose(report_of(tmp_path), 0.0, 1000.0)
     assert (choice.chosen, choice.nearest) == (None, ())
     assert [c.unfit for c in choice.unfit] == ["its p95 is not known: this build prints no percentiles"]
@@ -102,12 +99,11 @@ def test_files_that_failed_changed_or_are_of_another_export_are_not_shipped(tmp_
 
 
 def test_devices_are_found_by_name_by_the_start_of_their_identity_and_as_local(tmp_path: Path) -> None:
-    cases = cases_of(MODEL, ["int8"])
     for target in (
         make_target(),
         make_target("", kind="local", identity="5bce98f7" * 2, manufacturer=None, model=None),
     ):
-        add_bench(tmp_path, make_bench(cases, attempts_of(cases[0]), target=target), name=str(target["identity"]))
+        add_bench(tmp_path, int8_bench(target=target), name=str(target["identity"]))
     report = report_of(tmp_path)
     for text in ("Google Pixel 8", "google pixel-8", "1f0c9a2b"):
         assert find_device(report, text).name == "Google Pixel 8"
@@ -117,11 +113,8 @@ def test_devices_are_found_by_name_by_the_start_of_their_identity_and_as_local(t
 
 
 def test_two_devices_of_one_name_must_be_told_apart(tmp_path: Path) -> None:
-    cases = cases_of(MODEL, ["int8"])
     for identity in ("a" * 16, "b" * 16):
-        add_bench(
-            tmp_path, make_bench(cases, attempts_of(cases[0]), target=make_target(identity=identity)), name=identity
-        )
+        add_bench(tmp_path, int8_bench(target=make_target(identity=identity)), name=identity)
     with pytest.raises(UsageError, match=r"2 devices are named 'Google Pixel 8'; say which: a{8} .* or b{8}"):
         find_device(report_of(tmp_path), "Google Pixel 8")
 

@@ -24,6 +24,7 @@ from tests.device_bench.report.builds import (
     cases_of,
     folder_of,
     full_build,
+    int8_bench,
     make_bench,
     make_profile,
     make_target,
@@ -321,8 +322,7 @@ def test_no_phone_and_no_result_is_a_page(browser: Browser, tmp_path: Path) -> N
 
 def test_a_single_result_is_a_page(browser: Browser, tmp_path: Path) -> None:
     add_export(tmp_path)
-    cases = cases_of(MODEL, ["int8"])
-    add_bench(tmp_path, make_bench(cases, attempts_of(cases[0])))
+    add_bench(tmp_path, int8_bench())
     with opened(browser, save(report_of(tmp_path), tmp_path)) as watched:
         assert [watched.points(chart) for chart in OVERVIEW] == [1, 2]
         watched.assert_sound()

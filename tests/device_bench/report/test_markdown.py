@@ -10,16 +10,7 @@ import pytest
 
 from device_bench.report.markdown import format_markdown, inert
 from device_bench.report.page import format_page
-from tests.device_bench.report.builds import (
-    MODEL,
-    add_bench,
-    attempts_of,
-    cases_of,
-    full_build,
-    make_bench,
-    make_target,
-    report_of,
-)
+from tests.device_bench.report.builds import add_bench, full_build, int8_bench, make_target, report_of
 from tests.device_bench.report.hostile import HOSTILE
 
 
@@ -39,8 +30,7 @@ def test_a_row_says_device_system_delegate_threads_runner_version_and_date(tmp_p
 def test_an_interval_promises_no_more_than_its_processes_allow(
     tmp_path: Path, rounds: int, heading: str, said: str
 ) -> None:
-    cases = cases_of(MODEL, ["int8"])
-    record = make_bench(cases, attempts_of(cases[0], rounds=rounds))
+    record = int8_bench(rounds=rounds)
     record.plan = replace(record.plan, repeats=rounds)
     add_bench(tmp_path, record)
     report = report_of(tmp_path)
@@ -57,8 +47,7 @@ def test_every_table_has_as_many_cells_in_each_row_as_headings(tmp_path: Path) -
 
 
 def test_an_emulated_device_is_labelled_beside_its_numbers(tmp_path: Path) -> None:
-    cases = cases_of(MODEL, ["int8"])
-    add_bench(tmp_path, make_bench(cases, attempts_of(cases[0]), target=make_target(is_emulator=True)))
+    add_bench(tmp_path, int8_bench(target=make_target(is_emulator=True)))
     text = format_markdown(report_of(tmp_path))
     assert "**EMULATED devices are among these: their latencies mean nothing.**" in text
     row = next(line for line in text.splitlines() if line.startswith("| int8"))
@@ -83,10 +72,9 @@ def test_hostile_text_stays_on_one_line_and_is_escaped(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_device_name_breaks_no_table(tmp_path: Path, name: str) -> None:
-    cases = cases_of(MODEL, ["int8"])
     # A lone surrogate cannot be in a record, which is UTF-8; all else can.
     target = make_target(name.encode("utf-8", "replace").decode())
-    add_bench(tmp_path, make_bench(cases, attempts_of(cases[0]), target=target))
+    add_bench(tmp_path, int8_bench(target=target))
     text = format_markdown(report_of(tmp_path))
     rows = [line for line in text.splitlines() if line.startswith("| int8")]
     assert len(rows) == 1

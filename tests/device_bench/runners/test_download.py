@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,25 +10,10 @@ import pytest
 from device_bench.runners.download import Limits, download
 from models.errors import DownloadError, OutputError, UsageError
 from models.worker import Progress
-from tests.device_bench.file_server import Handler, Site, cut, serving, status, whole
+from tests.device_bench.file_server import Handler, Site, cut, status, whole
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 LIMITS = Limits(largest_bytes=2 * 2**20, silence_s=5.0, total_s=30.0)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Site]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def site(server: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    server.pages.clear()
-    server.requests.clear()
-    return server
 
 
 def fetch(site: Site, path: Path, limits: Limits = LIMITS) -> list[Progress]:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from device_bench.runners.download import Limits
 from device_bench.runners.fetch import Fetcher, fetcher_from
 from device_bench.runners.lock import load_lock
 from models.errors import DownloadError, OutputError, UsageError
-from tests.device_bench.file_server import Site, cut, serving, status, whole
+from tests.device_bench.file_server import Site, cut, status, whole
 from tests.device_bench.runners.test_elf import elf
 
 PROGRAM = elf() + b"program" * 1000
@@ -25,22 +24,13 @@ CLASSIC = find_build("classic", android=True, architecture="arm64")
 LITERT = find_build("litert", android=False, architecture="arm64")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Site]:
-    with serving() as running:
-        yield running
-
-
 @pytest.fixture
-def site(server: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    server.pages.clear()
-    server.requests.clear()
+def site(site: Site) -> Site:
+    """With the runners on it."""
     for build in (CLASSIC, LITERT):
-        server.pages[f"/{build.program}"] = whole(PROGRAM)
-        server.pages |= {f"/{name}": whole(LIBRARY) for name in build.libraries}
-    return server
+        site.pages[f"/{build.program}"] = whole(PROGRAM)
+        site.pages |= {f"/{name}": whole(LIBRARY) for name in build.libraries}
+    return site
 
 
 @pytest.fixture
