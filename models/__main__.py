@@ -91,8 +91,8 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
     train.add_argument(
         "--flip",
         choices=("on", "off"),
-        help="mirror pictures left to right while training (default: by the recipe for shapes and cifar10; off for digits "
-        "and for folders, whose classes may change by it)",
+        help="mirror pictures left to right while training (default: by the recipe for shapes and cifar10; off for "
+        "digits and for folders, whose classes may change by it)",
     )
     train.add_argument(
         "--class-weights",
