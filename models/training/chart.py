@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-WIDTH_PX, PANEL_PX, LEFT_PX, RIGHT_PX, TOP_PX, GAP_PX, BOTTOM_PX = 900, 200, 78, 24, 58, 46, 46
+WIDTH_PX, PANEL_PX, LEFT_PX, RIGHT_PX, TOP_PX, GAP_PX, BOTTOM_PX = 900, 200, 78, 24, 72, 46, 46
 SCALE = 2
 """Drawn this much larger, and shrunk: Pillow's lines have no smooth edges."""
 INK, FAINT, LINE, PAPER = "#1f2933", "#7b8794", "#e4e7eb", "#ffffff"
@@ -108,7 +108,8 @@ def _draw_sizes(draw: _Pen, sizes_px: Figures, top: float) -> None:
     for number in begins if len(begins) > 1 else ():
         x = _x(number - 0.5, count)
         draw.line([(x, top), (x, top + PANEL_PX)], "#cbd2d9")
-        draw.text(x + 4, top + 4, f"{sizes_px[number]:g} px", FAINT, 11)
+        if top == TOP_PX:
+            draw.text(x + 4, top + 4, f"{sizes_px[number]:g} px", FAINT, 11)
 
 
 def _height(value: float, panel: Panel) -> float:

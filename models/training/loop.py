@@ -157,10 +157,12 @@ class Trainer:
 
     def _tell(self, phase: Phase, done: int, total: int, rate: float, loss: float, top1: float) -> None:
         last = self.at.history[-1]["validation_top1"] if self.at.history else None
-        validated = "" if last is None else f", validation {last:.1%}"
-        detail = f"loss {loss:.3f}, top-1 {top1:.1%}{validated}, rate {rate:.1e}"
+        validated = "" if last is None else f"validation {last:.1%}, "
+        detail = f"{validated}top-1 {top1:.1%}, loss {loss:.3f}, rate {rate:.1e}"
         self.report(Progress(stage=f"train at {phase.resolution_px} px", done=done, total=total, detail=detail))
-        self.report(self.pace.progress())
+        whole = self.pace.progress()
+        if whole.done:
+            self.report(whole)
 
     def top1(self, split: Split, pixels: Pixels | LazyPixels) -> float:
         """Top-1 accuracy on a split, 0..1."""

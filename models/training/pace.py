@@ -35,12 +35,12 @@ class Pace:
         return gone_s / measured * max(0.0, self.total - self.done) if gone_s > 0 and measured > 0 else None
 
     def progress(self) -> Progress:
-        """The whole in hundredths, with the time left."""
+        """The whole in thousandths, with the time left."""
         left_s = self.left_s()
         detail = "" if left_s is None else f"about {format_duration(left_s)} left"
-        # Pixels that are left are rounded up: all is done when all is done.
-        done = int(100 * self.done / self.total * (1 + 1e-9)) if self.total else 100
-        return Progress(stage=STAGE, done=min(100, done), total=100, detail=detail)
+        # A sum of fractions may miss the whole by its rounding.
+        done = int(1000 * self.done / self.total * (1 + 1e-9)) if self.total else 1000
+        return Progress(stage=STAGE, done=min(1000, done), total=1000, detail=detail)
 
 
 def format_duration(seconds: float) -> str:
