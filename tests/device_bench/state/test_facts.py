@@ -175,13 +175,13 @@ def test_hostile_values_are_harmless_and_short() -> None:
 
 
 def test_a_flood_and_invalid_utf8_cost_neither_time_nor_the_other_facts() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     flood = TableTarget({**PHONE, "kernel": (b"\xff\x1b" * 2**20, None), "cpuinfo": (b"\xff" * 2**20, 0)})
     facts = read_facts(flood)
     assert facts.missing["kernel"] == "uname printed more than was asked for"
     assert facts.missing["cpu_features"] == "/proc/cpuinfo lists no features"
     assert facts.model == "Phone 9 Pro"
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_features_are_those_of_all_cpus() -> None:

@@ -116,9 +116,9 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["1 ", " 1 1 1 ", "a:", "processor:1\n\n", "\n", "MemTotal:" + " "])
 def test_half_a_megabyte_takes_no_time(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     long = text * (500_000 // len(text))
     parse_meminfo(long, "MemTotal")
     parse_cpuinfo(long)
     parse_path_lines(long)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
