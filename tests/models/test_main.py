@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from models.cost import layer_costs, model_cost
 from models.zoo import MODELS
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("tensorflow", "keras", "sklearn", "scipy")
+HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "onnx", "onnxruntime")
 
 UNKNOWN = "mobilenet_v9_1.0"
 LIGHT_COMMANDS = [
@@ -101,24 +100,15 @@ def test_the_page_in_the_docs_is_what_the_table_command_prints() -> None:
 
 @pytest.mark.parametrize("words", LIGHT_COMMANDS, ids=" ".join)
 def test_nothing_heavy_is_imported_for_words(words: tuple[str, ...]) -> None:
+    # Training looks for its name only after it has imported what reads pictures.
+    heavy = HEAVY if words[-1] == UNKNOWN else (*HEAVY, "numpy", "PIL")
     code = (
         "import atexit, runpy, sys\n"
-        f"atexit.register(lambda: print([n for n in {HEAVY!r} if n in sys.modules], file=sys.__stderr__))\n"
+        f"atexit.register(lambda: print([n for n in {heavy!r} if n in sys.modules], file=sys.__stderr__))\n"
         "runpy.run_module('models', run_name='__main__', alter_sys=True)\n"
     )
     done = run(*words, options=("-c", code))
     assert done.stderr.splitlines()[-1] == "[]"
-
-
-@pytest.mark.parametrize("words", [words for words in LIGHT_COMMANDS if words[-1] != UNKNOWN], ids=" ".join)
-def test_words_come_in_half_a_second(words: tuple[str, ...]) -> None:
-    def seconds() -> float:
-        started = time.monotonic()
-        run(*words)
-        return time.monotonic() - started
-
-    # The best of some: a busy machine makes a run slow, and nothing makes it fast. TensorFlow alone takes 5 s.
-    assert any(seconds() < 0.5 for _ in range(10))
 
 
 @pytest.mark.parametrize("words", [("--help",), ("train", "--help"), ("list", "--help")], ids=" ".join)
