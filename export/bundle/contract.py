@@ -1,4 +1,4 @@
-"""What whoever feeds a bundled file must know of it, as one value: for the manifest, the snippets and the model card."""
+"""What whoever feeds a bundled file must know of it, as one value: for the snippets and the model card."""
 
 from __future__ import annotations
 

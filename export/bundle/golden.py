@@ -68,8 +68,8 @@ def golden_stage(
     data = load_dataset(dataset, report)
     if data.digest != digest:
         raise DataError(
-            f"the pictures of {dataset} are not those that the files were verified on (sha256 {data.digest[:12]}…, then "
-            f"{digest[:12]}…); export again"
+            f"the pictures of {dataset} are not those that the files were verified on (sha256 {data.digest[:12]}…, "
+            f"then {digest[:12]}…); export again"
         )
     predictors = {subject.contract.precision: load_tflite(subject.path, builtin_only=False) for subject in subjects}
     wanted = max(LEAST, min(MOST, len(np.unique(data.classes[data.splits["test"]]))))
@@ -79,16 +79,15 @@ def golden_stage(
         report(Progress(stage=STAGE, done=min(len(chosen), wanted), total=wanted))
         if len(chosen) == wanted or tried == MAX_TRIED:
             break
-        known = {(c.index, c.turn) for c in chosen}
         judged = _judge(data, index, turn, len(chosen), subjects, predictors)
-        if judged is not None and (index, turn) not in known:
+        if judged is not None:
             (chosen if judged.clear else doubtful).append(judged)
     # Of networks that are sure of nothing, what they get right by a little.
     chosen = (chosen + doubtful)[:wanted]
     if len(chosen) < LEAST:
         raise VerificationError(
-            f"all of {', '.join(predictors)} get only {len(chosen)} of {MAX_TRIED} test pictures right, at least {LEAST} "
-            "are needed to prove a bundle; train longer, or choose other precisions"
+            f"all of {', '.join(predictors)} get only {len(chosen)} of {MAX_TRIED} test pictures right, at least "
+            f"{LEAST} are needed to prove a bundle; train longer, or choose other precisions"
         )
     report(Progress(stage=STAGE, done=len(chosen), total=len(chosen), detail=f"{len(chosen)} pictures"))
     return _write(chosen, names, subjects, bundle)
@@ -98,8 +97,6 @@ def golden_stage(
 class _Chosen:
     """A picture that all files get right."""
 
-    index: int
-    turn: int
     class_index: int
     picture: Pixels
     inputs: dict[str, NDArray[Any]]
@@ -141,9 +138,7 @@ def _judge(
         margin = probabilities[wanted] - np.delete(probabilities, wanted).max()
         clear = clear and bool(margin > 2 * TOLERANCES[contract.precision].max_abs_error)
         inputs[contract.precision], outputs[contract.precision] = np.ascontiguousarray(given), output
-    return _Chosen(
-        index=index, turn=turn, class_index=wanted, picture=picture, inputs=inputs, outputs=outputs, clear=clear
-    )  # fmt: skip
+    return _Chosen(class_index=wanted, picture=picture, inputs=inputs, outputs=outputs, clear=clear)
 
 
 def _at_odd_size(picture: Pixels, side_px: int, number: int) -> Pixels:
