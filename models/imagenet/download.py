@@ -8,7 +8,7 @@ import socket
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,8 @@ def _download(release: Release, private: Path, report: Report, timeout_s: float)
     report(Progress(stage=STAGE, done=0, total=1, detail=release.url))
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(timeout_s)
-    urllib.request.install_opener(urllib.request.build_opener(_Watch(report)))
+    watch = _Watch(report)
+    urllib.request.install_opener(urllib.request.build_opener(watch))
     try:
         path = keras.utils.get_file(
             release.file_name,
@@ -111,6 +112,7 @@ def _download(release: Release, private: Path, report: Report, timeout_s: float)
             f"cannot download {release.url}: {cause[:200] or type(error).__name__}; {_remedy(models_folder())}"
         ) from error
     finally:
+        watch.close()
         urllib.request.install_opener(None)  # the default again
         socket.setdefaulttimeout(before)
     return Path(path)
@@ -121,9 +123,16 @@ class _Watch(urllib.request.BaseHandler):
 
     def __init__(self, report: Report) -> None:
         self.report = report
+        self.responses: list[HTTPResponse] = []
+
+    def close(self) -> None:
+        """Closes all connections, which Keras leaves open when the server refuses."""
+        for response in self.responses:
+            response.close()
 
     def http_response(self, _: urllib.request.Request, response: HTTPResponse) -> HTTPResponse:
         """The response, whose bytes are counted as they are read."""
+        self.responses.append(response)
         read, total, done = response.read, _length(response), 0
         host = urllib.parse.urlsplit(response.url).hostname
 
@@ -152,6 +161,19 @@ def _length(response: HTTPResponse) -> int:
     """In bytes, as the server says; 0 if it does not say."""
     text = response.headers.get("Content-Length", "")
     return int(text) if text.isascii() and text.isdigit() else 0
+
+
+@contextmanager
+def swept() -> Iterator[None]:
+    """Removes what a download left behind that was killed within the block, as Ctrl-C ends worker processes."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OutputError):
+            if models_folder().is_dir():
+                with _making_in(models_folder()):
+                    """Entering removes what dead processes left."""
+        raise
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from models.checkpoint import KERAS_FILE, TrainedModel, load_trained, save_trained
 from models.files import output_errors, sha256_file, work_folder
-from models.imagenet.download import models_folder
+from models.imagenet.download import models_folder, swept
 from models.imagenet.released import CLASS_COUNT, IMAGENET, LICENCE, Release
 from models.spec import ModelSpec
 from models.worker import STARTING, Progress, Report, run_in_worker
@@ -34,7 +34,7 @@ def obtain_imagenet(spec: ModelSpec, release: Release, folder: Path, report: Rep
         WorkerError: the process died.
         OutputError: `folder` or Keras' cache cannot be written.
     """
-    with work_folder(folder) as work:
+    with work_folder(folder) as work, swept():
         made = work / KERAS_FILE
         return save_trained(made, folder, run_in_worker(_make, spec, release, made, report=report))
 

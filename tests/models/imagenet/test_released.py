@@ -15,7 +15,7 @@ ONE_EACH = {MODELS[name].family: name for name in RELEASES}.values()
 MODULES = {"mobilenet_v1": mobilenet, "mobilenet_v2": mobilenet_v2}
 
 
-class Asked(Exception):
+class AskedError(Exception):
     """Carries what Keras wanted to download."""
 
 
@@ -23,16 +23,17 @@ class Asked(Exception):
     "name", [pytest.param(name, marks=() if name in ONE_EACH else pytest.mark.slow) for name in RELEASES]
 )
 def test_address_and_hash_are_those_that_keras_asks_for(name: str) -> None:
-    spec, asked = MODELS[name], {}
+    spec = MODELS[name]
+    asked: dict[str, str | None] = {}
 
     def get_file(file_name: str, origin: str, *, cache_subdir: str, file_hash: str | None = None) -> str:
         asked.update(name=file_name, url=origin, folder=cache_subdir, md5=file_hash)
-        raise Asked
+        raise AskedError
 
     module = MODULES.get(spec.family, mobilenet_v3)
     side = spec.resolution_px
     # Nothing of the network is needed but the question, which Keras asks once it is built.
-    with patch.object(module.file_utils, "get_file", get_file), pytest.raises(Asked):
+    with patch.object(module.file_utils, "get_file", get_file), pytest.raises(AskedError):
         TWINS[spec.family](input_shape=(side, side, 3), alpha=spec.width, weights="imagenet")
     release = RELEASES[name]
     assert asked == {"name": release.file_name, "url": release.url, "folder": "models", "md5": release.md5}
