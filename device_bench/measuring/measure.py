@@ -45,6 +45,17 @@ def _is_lost(error: DeviceError) -> bool:
     return error.transient and not isinstance(error, RunnerOutputError)
 
 
+def fallback(case: Case, output: RunnerOutput) -> str | None:
+    """How the log tells that the delegate asked for ran nothing; None if it did run."""
+    if case.delegate == "cpu":
+        return None
+    verdicts = [row for row in output.delegations if row.delegate == case.delegate]
+    if any(row.verdict in ("full", "partial") for row in verdicts):
+        return None
+    said = verdicts[0].evidence[:1] if verdicts else ()
+    return f"asked for {case.delegate}, ran on the CPU" + (f": {said[0]}" if said else "")
+
+
 @dataclass(slots=True, kw_only=True)
 class Measurement:
     """One benchmark on one target, whose session is open."""
@@ -166,7 +177,8 @@ class Measurement:
         begun, started = time.monotonic(), now_utc()
         raw = f"{self.path.stem}/{job.name}" + (f"-try{number}" if number > 1 else "")
         keep = self.path.parent / raw
-        command, finished, output, failure, transient = None, None, None, None, False
+        command, finished, output, failure = None, None, None, None
+        transient, elsewhere = False, False
         telemetry: dict[str, Any] = {} if elapsed_s is None else {"elapsed_s": elapsed_s}
         gate, waited_s = "unknown", 0.0
         reasons: tuple[str, ...] = ()
@@ -186,7 +198,10 @@ class Measurement:
             reasons = throttled(cooled.telemetry, after.telemetry, fixed_performance=self.fixed_performance)
             self._tell(f"rm -rf {shlex.quote(folder)}")
             output = runner.read(case, job.kind, finished, keep, command)
-            failure = self._objection(case, finished, output)
+            if case.cpu_mask is not None and finished.allowed_cpus is not None:
+                verify_allowed(finished.allowed_cpus, case.cpu_mask)
+            failure = fallback(case, output)
+            elsewhere = failure is not None
         except DeviceError as error:
             failure, transient = anonymous(str(error), self.target), _is_lost(error)
         return Attempt(
@@ -203,7 +218,7 @@ class Measurement:
             output=output,
             failure=failure,
             transient=transient,
-            elsewhere=output is not None and failure is not None,
+            elsewhere=elsewhere,
             throttled=reasons,
             gate=gate,
             telemetry=telemetry,
@@ -217,18 +232,6 @@ class Measurement:
             if look.outcome != "gave_up" and time.monotonic() - moment < _FRESH_S:
                 return look
         return wait_until_cool(self.target, self.limits, patience_s=self.patience_s, report=self.report)
-
-    def _objection(self, case: Case, finished: Finished, output: RunnerOutput) -> str | None:
-        """Why numbers that could be read are not those of the case."""
-        if case.cpu_mask is not None and finished.allowed_cpus is not None:
-            verify_allowed(finished.allowed_cpus, case.cpu_mask)
-        if case.delegate == "cpu":
-            return None
-        verdicts = [row for row in output.delegations if row.delegate == case.delegate]
-        if any(row.verdict in ("full", "partial") for row in verdicts):
-            return None
-        said = verdicts[0].evidence[:1] if verdicts else ()
-        return f"asked for {case.delegate}, ran on the CPU" + (f": {said[0]}" if said else "")
 
     def _keep(self, keep: Path, command: Command, finished: Finished, files: Sequence[str], folder: str) -> None:
         """Raw outputs as a recording that `parse` reads."""

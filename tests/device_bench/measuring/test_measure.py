@@ -346,6 +346,7 @@ def test_a_program_that_got_other_cpus_is_no_result(tmp_path: Path) -> None:
     wrong = replace(GOOD, allowed_cpus="0-7")
     record = measure(tmp_path, plan, FakeTarget(behave=lambda _: wrong))
     assert (record.case_failure(plan.cases[0].name) or "").startswith("asked for CPUs 4-7, the kernel allowed CPUs 0-7")
+    assert not record.disagrees
     right = replace(GOOD, allowed_cpus="4-7")
     assert measure(tmp_path, plan, FakeTarget(behave=lambda _: right)).passed
 
