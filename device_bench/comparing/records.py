@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any
 
 from device_bench.measuring.record import BENCH_FOLDER, BenchRecord, load_record
+from device_bench.state.device_name import device_name
 from models.errors import UsageError
 
 _REPORT = {"schema", "made", "focus", "devices", "exports", "results", "baselines", "problems"}
@@ -40,9 +41,7 @@ class Stored:
     @property
     def device(self) -> str:
         """What a person calls it: maker and model, else processor."""
-        named = [self.facts.get("manufacturer"), self.facts.get("model")] if self.facts.get("model") else []
-        names = named or [self.facts.get("cpu_name") or self.facts.get("machine")]
-        return " ".join(said(name) for name in names if name) or "unknown device"
+        return device_name(self.facts) or "unknown device"
 
     @property
     def version(self) -> str:

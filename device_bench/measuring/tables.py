@@ -11,16 +11,19 @@ from device_bench.case import Case
 from device_bench.measuring.correctness import Accuracy, OutputCheck
 from device_bench.measuring.record import BenchRecord
 from device_bench.measuring.summary import Summary
+from device_bench.state.device_name import device_name
 from device_bench.stats import Spread, judge, noise_floor
 from models.cli import inert
 
 
 def format_ms(us: float | None) -> str:
     """Milliseconds with three significant digits; a dash for what is not known."""
-    if us is None:
-        return "-"
-    ms = us / 1e3
-    return f"{ms:.0f}" if ms >= 100 else f"{ms:.1f}" if ms >= 10 else f"{ms:.2f}" if ms >= 1 else f"{ms:.3f}"
+    return "-" if us is None else three_digits(us / 1e3)
+
+
+def three_digits(value: float) -> str:
+    """`123`, `12.3`, `1.23`; below 1 three decimals."""
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3}f}"
 
 
 def format_latency(latency: Spread | None) -> str:
@@ -45,13 +48,11 @@ def bench_title(record: BenchRecord) -> str:
     """What was measured on what."""
     target, model = record.target, record.model
     facts = target["facts"]
-    maker = facts["manufacturer"] or ""
-    name = facts["model"] or facts["cpu_name"] or facts["machine"] or target["kind"]
+    label = device_name(facts) or target["kind"]
     system = " ".join(str(part) for part in (facts["os_name"], facts["os_release"]) if part)
     details = [part for part in (facts["soc_model"], system) if part]
     what = f"{model['name']} ({model['weights']})"
     emulated = " EMULATED: latencies mean nothing" if facts["is_emulator"] else ""
-    label = name if str(name).lower().startswith(str(maker).lower()) else f"{maker} {name}"
     return inert(f"{what} on {label} ({', '.join(map(str, details))}), {record.plan.repeats} processes each{emulated}")
 
 

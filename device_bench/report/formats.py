@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from device_bench.measuring.tables import format_ms
+from device_bench.measuring.tables import format_ms, three_digits
 from device_bench.report.values import NOTHING, ArtifactRow, Device, Result, Speedup
 from device_bench.stats import Spread
 from models.cli import one_line
@@ -55,17 +55,12 @@ def _points(share: float) -> str:
 
 def times(ratio: float) -> str:
     """`×2.31`, with three significant digits."""
-    return f"×{_digits(ratio)}"
-
-
-def _digits(value: float) -> str:
-    places = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
-    return f"{value:.{places}f}"
+    return f"×{three_digits(ratio)}"
 
 
 def interval(row: Speedup) -> str:
     """`2.20–2.41` of a speed-up."""
-    return "no interval" if row.low is None or row.high is None else f"{_digits(row.low)}–{_digits(row.high)}"
+    return "no interval" if row.low is None or row.high is None else f"{three_digits(row.low)}–{three_digits(row.high)}"
 
 
 def celsius(span: tuple[float, float] | None) -> str:

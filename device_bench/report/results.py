@@ -18,6 +18,7 @@ from device_bench.report.operators import operator_rows
 from device_bench.report.processes import look_of, process_rows, temperatures
 from device_bench.report.values import Device, Result
 from device_bench.result import Delegation
+from device_bench.state.device_name import device_name
 from device_bench.stats import noise_floor
 
 
@@ -41,11 +42,9 @@ class Row:
 def describe_device(record: BenchRecord) -> Device:
     """What a record measured on."""
     target, facts = record.target, record.target["facts"]
-    maker = str(facts.get("manufacturer") or "")
-    model = str(facts.get("model") or facts.get("cpu_name") or facts.get("machine") or target["kind"])
     return Device(
         identity=str(target["identity"]),
-        name=model if model.lower().startswith(maker.lower()) else f"{maker} {model}",
+        name=device_name(facts) or str(target["kind"]),
         kind="desktop" if target["kind"] == "local" else "phone",
         system=_words(facts.get("os_name"), facts.get("os_release")) or "unknown system",
         chip=_words(facts.get("soc_manufacturer"), facts.get("soc_model")),
