@@ -159,14 +159,13 @@ class Baseline:
             knee = find_knee(rates, failure)
             batch *= 2
         if knee is not None:
-            point = knee
             self.record.knees.append(
                 Knee(
                     engine=engine.name,
                     precision=precision,
-                    batch=point.batch,
-                    images_per_s=point.images_per_s,
-                    reason=point.reason,
+                    batch=knee.batch,
+                    images_per_s=knee.images_per_s,
+                    reason=knee.reason,
                 )
             )
 

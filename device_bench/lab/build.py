@@ -39,7 +39,6 @@ STAGE = "build the lab"
 _PACKAGES = f"usr/local/lib/python{DEVICE_PYTHON}/dist-packages"
 # A third of the whole, which would be unpacked with every start.
 _USELESS_DEBIAN = ("share/doc", "share/info", "share/lintian", "share/locale", "share/man", "lib/*-linux-gnu/gconv")
-_USELESS_PYTHON = ("numpy/**/tests", "onnxruntime/transformers")
 _LITERT_BENCHMARK = """\
 #!/usr/bin/python3
 import sys

@@ -80,7 +80,6 @@ class _Finder:
     fetcher: Fetcher | None
     given: Classic | Litert | None = None
     _installed: Classic | Litert | None = None
-    _asked: bool = False
     _loops: dict[tuple[str, Package], Loop] = field(default_factory=dict)
 
     def find(self, name: RunnerName) -> Runner:
