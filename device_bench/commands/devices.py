@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from device_bench.commands.targets import add_server_option
 from models.cli import inert, result_console
 from models.files import format_json
 
@@ -20,7 +21,7 @@ def add_options(commands: Any) -> None:
         description="Lists what adb sees, with the next step for what cannot be used.",
         epilog="exit codes: 0 at least one can be used, 3 none",
     )
-    devices.add_argument("--adb-server", metavar="HOST:PORT", help="phones at another machine's adb server")
+    add_server_option(devices)
     devices.add_argument("--json", action="store_true", help="print JSON instead of a table")
     devices.set_defaults(run=run_devices)
 

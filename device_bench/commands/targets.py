@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from models.cli import one_line
+from models.cli import one_line, words
 
 if TYPE_CHECKING:
     from device_bench.target import DeviceUnderTest
@@ -22,6 +22,11 @@ def add_target_options(group: Any) -> None:
         metavar="SERIAL|all|local",
         help="a serial or host:port, several with commas, all, or local for this desktop (default: the only phone)",
     )
+    add_server_option(group)
+
+
+def add_server_option(group: Any) -> None:
+    """`--adb-server`."""
     group.add_argument("--adb-server", metavar="HOST:PORT", help="phones at another machine's adb server")
 
 
@@ -36,14 +41,14 @@ def choose_targets(
         UsageError: no such device, or several without a choice.
         DeviceError: none that can be used.
     """
-    words = [word.strip() for word in (selection or "").split(",") if word.strip()]
+    names = words(selection or "")
     targets: list[DeviceUnderTest] = []
-    if LOCAL in words:
+    if LOCAL in names:
         from device_bench.desktop import Desktop
 
         targets.append(Desktop(stop))
-        words = [word for word in words if word != LOCAL]
-        if not words:
+        names = tuple(name for name in names if name != LOCAL)
+        if not names:
             return targets, {}
     from device_bench.adb.client import Adb
     from device_bench.adb.phone import Phone
@@ -51,13 +56,13 @@ def choose_targets(
 
     adb = Adb(server=server, stop=stop)
     left_out: dict[str, ToolchainError] = {}
-    for word in dict.fromkeys(words) or (None,):
+    for name in dict.fromkeys(names) or (None,):
         try:
-            choice = adb.choose(word)
+            choice = adb.choose(name)
         except DeviceError as error:
-            if word is None or len(words) == 1:
+            if name is None or len(names) == 1:
                 raise
-            left_out[word] = error
+            left_out[name] = error
             continue
         for device in choice.unusable:
             sys.stderr.write(f"left out: {one_line(str(device))}\n")
