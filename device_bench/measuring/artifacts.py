@@ -17,8 +17,9 @@ from models.checkpoint import run_folder
 from models.data import Pixels
 from models.errors import DataError, UsageError
 from models.files import sha256_file
+from models.imagenet import IMAGENET
 from models.spec import ModelSpec, Preprocessing
-from models.weights import AUTO, CHOICES, IMAGENET, RANDOM
+from models.weights import AUTO, CHOICES, RANDOM
 from models.worker import Report
 
 
