@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from export.bundle.contract import Contract
+from export.bundle.labels import check_order
 from export.bundle.tolerances import TOLERANCES
 from export.verify import Predict, load_tflite, to_input, to_probabilities
 from models.data import Dataset, Pixels, load_dataset, prepare_picture
@@ -46,6 +47,8 @@ class Golden:
     images: tuple[dict[str, Any], ...]
     vectors: dict[str, tuple[dict[str, Any], ...]]
     """By precision."""
+    source: str
+    """Of the pictures, for people."""
 
 
 def golden_stage(
@@ -62,7 +65,7 @@ def golden_stage(
         bundle: The folder in the making.
 
     Raises:
-        DataError: the pictures are others by now.
+        DataError: the pictures are others by now, or the class names are out of the data set's order.
         VerificationError: the files do not get enough of the pictures right.
     """
     data = load_dataset(dataset, report)
@@ -71,6 +74,7 @@ def golden_stage(
             f"the pictures of {dataset} are not those that the files were verified on (sha256 {data.digest[:12]}…, "
             f"then {digest[:12]}…); export again"
         )
+    check_order(names, data.labels)
     predictors = {subject.contract.precision: load_tflite(subject.path, builtin_only=False) for subject in subjects}
     wanted = max(LEAST, min(MOST, len(np.unique(data.classes[data.splits["test"]]))))
     chosen: list[_Chosen] = []
@@ -90,7 +94,7 @@ def golden_stage(
             f"{LEAST} are needed to prove a bundle; train longer, or choose other precisions"
         )
     report(Progress(stage=STAGE, done=len(chosen), total=len(chosen), detail=f"{len(chosen)} pictures"))
-    return _write(chosen, names, subjects, bundle)
+    return _write(chosen, names, subjects, bundle, data.source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +158,9 @@ def _at_odd_size(picture: Pixels, side_px: int, number: int) -> Pixels:
     return np.asarray(Image.fromarray(picture).resize((size[0], size[1]), Image.Resampling.BICUBIC))
 
 
-def _write(chosen: Sequence[_Chosen], names: Sequence[str], subjects: Sequence[Subject], bundle: Path) -> Golden:
+def _write(
+    chosen: Sequence[_Chosen], names: Sequence[str], subjects: Sequence[Subject], bundle: Path, source: str
+) -> Golden:
     images = []
     vectors: dict[str, list[dict[str, Any]]] = {subject.contract.precision: [] for subject in subjects}
     for number, one in enumerate(chosen, start=1):
@@ -182,7 +188,7 @@ def _write(chosen: Sequence[_Chosen], names: Sequence[str], subjects: Sequence[S
             best = sorted(range(len(names)), key=lambda i, p=probabilities: (-p[i], i))[:TOP]  # type: ignore[misc]
             top = [{"index": i, "label": names[i], "probability": float(probabilities[i])} for i in best]
             vectors[contract.precision].append({"image": image, "input": given, "output": output, "top5": top})
-    return Golden(images=tuple(images), vectors={name: tuple(rows) for name, rows in vectors.items()})
+    return Golden(images=tuple(images), vectors={name: tuple(rows) for name, rows in vectors.items()}, source=source)
 
 
 def _npy(tensor: NDArray[Any]) -> bytes:

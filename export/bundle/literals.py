@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import math
 import re
-import string
 import unicodedata
 from collections.abc import Callable
 
@@ -59,11 +58,21 @@ def comment(text: str) -> Literal:
     return Literal("".join(c if c.isprintable() else "?" for c in text))
 
 
+_MARKUP = re.compile(
+    r"""[\\`*{}\[\]<>&|\#~!$^@"']  # wherever they stand; quotes for titles of links
+    |(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])  # emphasis begins and ends at words only
+    |:(?=/)|(?<=www)\.  # what some readers make links of
+    |^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=^\d\d\d)[.)]  # lists and underlines, at the start of a line
+    |(?<=^\d{4})[.)]|(?<=^\d{5})[.)]|(?<=^\d{6})[.)]|(?<=^\d{7})[.)]|(?<=^\d{8})[.)]|(?<=^\d{9})[.)]
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
 def markdown(text: str) -> Literal:
     """Text as such in Markdown, in a table too: no link, no image, no markup, no HTML."""
-    entities = {c: html.escape(c) for c in "<>&\"'"}
-    shown = (entities.get(c) or (f"\\{c}" if c in string.punctuation else c) for c in " ".join(comment(text).split()))
-    return Literal("".join(shown))
+    line = " ".join(comment(text).split())
+    return Literal(_MARKUP.sub(lambda found: html.escape(found[0]) if found[0] in "<>&\"'" else f"\\{found[0]}", line))
 
 
 def web(text: str) -> Literal:

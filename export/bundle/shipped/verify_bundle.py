@@ -164,8 +164,8 @@ def check_labels(folder: Path, manifest: Mapping[str, Any], sizes: Mapping[str, 
     if outputs != {len(names)}:
         hint = "; one has a background class that the other lacks" if {len(names) - 1, len(names) + 1} & outputs else ""
         raise Difference(f"{path} has {len(names)} names, the networks have {sorted(outputs)} outputs{hint}")
-    background = [i for i, name in enumerate(names) if name.lower() == "background"]
-    if entry["background_index"] not in (background or [None]):
+    background = next((i for i, name in enumerate(names) if name.lower() == "background"), None)
+    if entry["background_index"] != background:
         raise Difference(f"{path} has background at {background}, {MANIFEST} says {shown(entry['background_index'])}")
     return f"{path}: {len(names)} distinct names, one per output", names
 

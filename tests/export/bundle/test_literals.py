@@ -87,10 +87,17 @@ def test_markdown_shows_the_text_and_nothing_else(text: str) -> None:
     # GitHub's dialect: tables and links that nobody marked as such.
     made = literals.markdown(text)
     shown = MarkdownIt("commonmark", {"html": True}).enable("table").renderInline(made)
-    assert html.unescape(shown) == " ".join(literals.comment(text).split())
+    assert html.unescape(shown) == shown_again(text)
     assert "<" not in shown
     table = MarkdownIt("commonmark").enable("table").render(f"| a | b |\n|---|---|\n| {made} | end |\n")
     assert table.count("<td>") == 2
+    # At the start of a line, where lists, headings and rules begin.
+    page = MarkdownIt("commonmark", {"html": True}).enable("table").render(f"{made}\n")
+    assert html.unescape(page).removeprefix("<p>").removesuffix("</p>\n") == shown_again(text)
+
+
+def shown_again(text: str) -> str:
+    return " ".join(literals.comment(text).split())
 
 
 @given(TEXTS)

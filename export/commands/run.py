@@ -1,0 +1,113 @@
+"""`run`: train if need be, convert, calibrate, verify."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from export.commands.options import CODES, add_export_options, check_export_options, export_request
+from export.precision import FORMATS, PRECISIONS, select_precisions
+from models.cli import inert, progress_display, result_console, words
+
+if TYPE_CHECKING:
+    from export.artifact import Artifact
+    from export.pipeline import Exported
+
+
+def add_options(commands: argparse._SubParsersAction[Any]) -> None:
+    """The command's options."""
+    names = list(dict.fromkeys(row.name for row in PRECISIONS.values()))
+    export = commands.add_parser("run", help="train if need be, convert, calibrate, verify", epilog=CODES)
+    add_export_options(export)
+    export.add_argument(
+        "--precision",
+        type=words,
+        metavar="NAMES",
+        help=f"comma separated, of {', '.join(names)} (default: all but int16x8)",
+    )
+    export.add_argument(
+        "--format", type=words, metavar="NAMES", help=f"comma separated, of {', '.join(FORMATS)} (default: both)"
+    )
+    export.add_argument("--json", action="store_true", help="print the manifest instead of a table")
+    export.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The main job."""
+    labels = check_export_options(arguments)
+    precisions = select_precisions(arguments.precision, arguments.format)
+    # Not before the names are known to be good: these imports take a moment.
+    from export.pipeline import export_model
+    from models.files import format_json
+
+    with progress_display() as report:
+        exported = export_model(export_request(arguments, precisions, labels, report), report)
+    if arguments.json:
+        print(format_json(exported.manifest.to_json()), end="")
+    else:
+        print_summary(exported)
+    return 0 if exported.passed else 1
+
+
+def print_summary(exported: Exported) -> None:
+    """The table a person reads, then where the files are and what to do next."""
+    from rich.table import Table
+
+    manifest, console = exported.manifest, result_console()
+    weights = manifest.weights
+    accuracy = f"Keras float top-1 {weights['top1']:.2%} on {weights['images']} test images"
+    title = f"{manifest.model['name']} ({weights['source']}): {accuracy}"
+    # The common start of all names stands in the heading: with it in each row, 80 columns would not do.
+    prefix = f"{manifest.model['name']}-"
+    table = Table(title=inert(title), title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column(inert(prefix), no_wrap=True)
+    for heading in ("size", "ratio", "top-1", "drop, points (95 %)", "agree", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    full = {a.format: a.size_bytes for a in manifest.artifacts if a.precision == "float32"}
+    for artifact in manifest.artifacts:
+        ratio = f"{artifact.size_bytes / full[artifact.format]:.0%}" if artifact.format in full else "-"
+        table.add_row(
+            artifact.file.removeprefix(prefix), f"{artifact.size_bytes / 1e6:.2f} MB", ratio, *format_verdict(artifact)
+        )
+    console.print(table)
+    for artifact in manifest.artifacts:
+        for reason in failures(artifact):
+            console.print(f"[red]failed[/] {artifact.file}: {inert(reason)}", highlight=False, soft_wrap=True)
+    for what, reason in manifest.failures.items():
+        console.print(f"[red]not made[/] {what}: {inert(reason)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"files: {inert(exported.folder / prefix)}*, manifest.json, labels.txt", highlight=False, soft_wrap=True
+    )
+    if exported.removed:
+        console.print(f"removed (made by other settings): {', '.join(exported.removed)}", soft_wrap=True)
+    good = [a.file for a in manifest.artifacts if a.passed and a.format == "tflite"]
+    pick = next((file for file in good if file.endswith("-int8.tflite")), next(iter(good), None))
+    if pick:
+        console.print(
+            f"next:  adb push {inert(shlex.quote(str(exported.folder / pick)))} /data/local/tmp/",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def format_verdict(artifact: Artifact) -> tuple[str, str, str, str]:
+    """Top-1, drop, agreement and mark of one artifact."""
+    verdict = artifact.verification
+    mark = "[green]passed[/]" if artifact.passed else "[red]FAILED[/]"
+    if verdict is None:
+        return "-", "-", "-", mark
+    low, high = (100 * bound for bound in verdict.top1_drop_ci95)
+    drop = f"{100 * verdict.top1_drop:.2f} ({low:.2f} to {high:.2f})"
+    return f"{verdict.top1:.2%}", drop, f"{verdict.top1_agreement:.2%}", mark
+
+
+def failures(artifact: Artifact) -> list[str]:
+    """What an artifact failed at, in words."""
+    if artifact.verification is None:
+        return [artifact.failure or "not verified"]
+    return [
+        check.detail or f"{check.name} is {check.value}, the limit is {check.limit}"
+        for check in artifact.verification.checks
+        if not check.passed
+    ]
