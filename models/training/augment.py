@@ -91,7 +91,8 @@ class Augmenter:
             values = values.astype(np.float32)
             for layer in self.layers:
                 values = layer(values, training=True)
-            values = np.asarray(values)
+            # Keras' saturation leaves the range of pictures.
+            values = np.clip(values, *RANGE)
         images = normalise(values, self.preprocessing)
         if not self.spreads:
             weights = None if self.class_weights is None else self.class_weights[classes]

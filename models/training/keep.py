@@ -137,12 +137,12 @@ def forget(folder: Path) -> None:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What is not the same in two runs, as `seed 0 is now 1`, the first few of them."""
+    """What is not the same in two runs, as `settings seed 0 is now 1`."""
     found = []
     for key in {**before, **now}:
         old, new = before.get(key), now.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += differences(old, new, f"{key} ")
+            found += differences(old, new, f"{prefix}{key} ")
         elif old != new:
             found.append(f"{prefix}{key} {_short(old)} is now {_short(new)}")
     return found

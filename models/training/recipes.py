@@ -246,10 +246,12 @@ def _choose(dataset: str, wishes: Wishes) -> Recipe:
     name = wishes.recipe or default_recipe(dataset, fine_tune=wishes.fine_tune is not None)
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES, see="`python -m models recipes` lists them")
-    if (name == FINE_TUNE) != (wishes.fine_tune is not None):
+    if name == FINE_TUNE and wishes.fine_tune is None:
+        raise UsageError(f"--recipe {FINE_TUNE} goes with --fine-tune: name the weights, imagenet or a .keras file")
+    if name != FINE_TUNE and wishes.fine_tune is not None:
         raise UsageError(
             f"--recipe {name} and --fine-tune {wishes.fine_tune}: recipe {FINE_TUNE} and --fine-tune go together; "
-            + ("name the weights with --fine-tune imagenet or a .keras file" if name == FINE_TUNE else "leave one out")
+            "leave one out"
         )
     if wishes.frozen_epochs is not None and wishes.fine_tune is None:
         raise UsageError("--frozen-epochs is for --fine-tune; name the weights with --fine-tune, or leave it out")

@@ -1,7 +1,10 @@
-"""A network that is no row of the zoo, so small that a real training of it takes seconds."""
+"""A network that is no row of the zoo and a data set, so small that a real training takes seconds."""
+
+from dataclasses import replace
 
 import pytest
 
+from models.data import Dataset, load_digits, stratified_split
 from models.spec import MINUS_ONE_TO_ONE, ModelSpec, Stage
 
 
@@ -22,4 +25,14 @@ def tiny() -> ModelSpec:
         preprocessing=MINUS_ONE_TO_ONE,
         dropout=0.0,
         num_classes=10,
+    )
+
+
+@pytest.fixture(scope="session")
+def few() -> Dataset:
+    """100 digits."""
+    digits = load_digits()
+    splits = stratified_split(digits.classes[:100], validation=0.2, test=0.2, seed=0)
+    return replace(
+        digits, images=tuple(digits.images[i] for i in range(100)), classes=digits.classes[:100], splits=splits
     )

@@ -1,42 +1,26 @@
-"""Training, in this process: which checkpoint is kept, what is recorded, what a divergence says.
+"""The loop: which epochs, in which order, what is kept of them, and what is told."""
 
-Real runs in processes of their own, as the command line makes them, are in `test_weights.py`.
-"""
-
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as settings_of_hypothesis
-from hypothesis import strategies as st
 
-import models.train
-from models.data import Dataset, Split, load_digits, normalise, preprocess, stratified_split
-from models.errors import TrainingError
-from models.schedule import Phase, TrainSettings
+import models.training.loop
+from models.data import Dataset, Split, normalise, preprocess
 from models.spec import ModelSpec
-from models.train import EVALUATION_BATCH, Trainer, predict_logits, shifted, train
-from models.worker import Progress, Report
+from models.training.augment import Batch
+from models.training.loop import Trainer
+from models.training.pace import STAGE
+from models.training.predict import EVALUATION_BATCH, predict_logits
+from models.training.settings import Phase, TrainSettings
+from models.worker import Progress
 from models.zoo import MODELS
 
 
 def ignore(progress: Progress) -> None:
     """Takes a report and does nothing with it."""
-
-
-@pytest.fixture(scope="module")
-def few() -> Dataset:
-    """100 digits."""
-    digits = load_digits()
-    splits = stratified_split(digits.classes[:100], validation=0.2, test=0.2, seed=0)
-    return replace(
-        digits, images=tuple(digits.images[i] for i in range(100)), classes=digits.classes[:100], splits=splits
-    )
 
 
 def settings(*phases: tuple[int, int], learning_rate: float = 1e-2, batch: int = 32) -> TrainSettings:
@@ -52,12 +36,11 @@ def settings(*phases: tuple[int, int], learning_rate: float = 1e-2, batch: int =
 def script_steps(monkeypatch: pytest.MonkeyPatch, trainer: Trainer) -> None:
     """Lets each step change the weights at once, without the seconds of tracing that a real one begins with."""
 
-    def step(*_batch: object, return_dict: bool) -> dict[str, float]:
-        assert return_dict
+    def step(_batch: Batch, _rate: float) -> tuple[float, float]:
         trainer.model.set_weights([values + 1 for values in trainer.model.get_weights()])
-        return {"loss": 1.0, "accuracy": 0.5}
+        return 1.0, 0.5
 
-    monkeypatch.setattr(trainer.model, "train_on_batch", step)
+    monkeypatch.setattr(trainer.learner, "step", step)
 
 
 def script_top1(monkeypatch: pytest.MonkeyPatch, trainer: Trainer, values: list[float]) -> list[list[Any]]:
@@ -106,14 +89,13 @@ def test_an_epochs_figures_are_means_over_all_its_pictures(
     losses = iter([4.0, 2.0, 1.0])
     sizes = []
 
-    def step(batch: Any, classes: Any, *, return_dict: bool) -> dict[str, float]:
-        assert return_dict
-        assert len(batch) == len(classes)
-        sizes.append(len(batch))
+    def step(batch: Batch, _rate: float) -> tuple[float, float]:
+        assert len(batch.images) == len(batch.targets)
+        sizes.append(len(batch.images))
         loss = next(losses)
-        return {"loss": loss, "accuracy": loss / 4}
+        return loss, loss / 4
 
-    monkeypatch.setattr(trainer.model, "train_on_batch", step)
+    monkeypatch.setattr(trainer.learner, "step", step)
     (row,) = trainer.run()
     assert sizes == [25, 25, 10]
     mean = (4 * 25 + 2 * 25 + 1 * 10) / 60
@@ -126,12 +108,12 @@ def test_every_picture_is_seen_once_an_epoch_in_another_order(
     trainer = Trainer(tiny, few, settings((16, 2)), ignore)
     seen: list[Any] = []
 
-    def step(batch: Any, classes: Any, *, return_dict: bool) -> dict[str, float]:
-        assert return_dict
-        seen.extend((picture.tobytes(), int(label)) for picture, label in zip(batch, classes, strict=True))
-        return {"loss": 1.0, "accuracy": 0.0}
+    def step(batch: Batch, _rate: float) -> tuple[float, float]:
+        pairs = zip(batch.images, batch.targets, strict=True)
+        seen.extend((picture.tobytes(), int(label)) for picture, label in pairs)
+        return 1.0, 0.0
 
-    monkeypatch.setattr(trainer.model, "train_on_batch", step)
+    monkeypatch.setattr(trainer.learner, "step", step)
     trainer.run()
     train_set = few.splits["train"]
     pixels = preprocess(tuple(few.images[i] for i in train_set), tiny.preprocessing, 16)
@@ -144,24 +126,6 @@ def test_every_picture_is_seen_once_an_epoch_in_another_order(
     assert first != second
 
 
-@settings_of_hypothesis(max_examples=20)
-@given(share=st.sampled_from([1 / 8, 1 / 4]), seed=st.integers(0, 2**32 - 1), size_px=st.sampled_from([16, 32]))
-def test_shifted_pictures_are_the_pictures_moved_and_no_further_than_asked(
-    share: float, seed: int, size_px: int
-) -> None:
-    values = np.arange(size_px * size_px, dtype=np.uint32).astype(np.uint8).reshape(size_px, size_px)
-    pictures = np.repeat(np.stack([values] * 8)[..., None], 3, axis=3)
-    moved = shifted(pictures, share, np.random.default_rng(seed))
-    assert (moved.shape, str(moved.dtype)) == (pictures.shape, "uint8")
-    reach = int(share * size_px)
-    wide = np.pad(pictures[0], ((reach, reach), (reach, reach), (0, 0)), mode="edge")
-    windows = {
-        wide[y : y + size_px, x : x + size_px].tobytes() for y in range(2 * reach + 1) for x in range(2 * reach + 1)
-    }
-    assert all(picture.tobytes() in windows for picture in moved)
-    assert len({picture.tobytes() for picture in moved}) > 1, "each its own way"
-
-
 def test_a_phase_shifts_the_pictures_it_trains_on_and_no_other(
     monkeypatch: pytest.MonkeyPatch, tiny: ModelSpec, few: Dataset
 ) -> None:
@@ -171,12 +135,11 @@ def test_a_phase_shifts_the_pictures_it_trains_on_and_no_other(
     trainer = Trainer(tiny, few, TrainSettings(seed=0, phases=phases), ignore)
     seen: list[Any] = []
 
-    def step(batch: Any, _classes: Any, *, return_dict: bool) -> dict[str, float]:
-        assert return_dict
-        seen.extend(batch)
-        return {"loss": 1.0, "accuracy": 0.0}
+    def step(batch: Batch, _rate: float) -> tuple[float, float]:
+        seen.extend(batch.images)
+        return 1.0, 0.0
 
-    monkeypatch.setattr(trainer.model, "train_on_batch", step)
+    monkeypatch.setattr(trainer.learner, "step", step)
     trainer.run()
     for size_px, same in ((16, True), (32, False)):
         plain = {picture.tobytes() for picture in normalise(trainer.pixels("train", size_px)[:], tiny.preprocessing)}
@@ -189,12 +152,11 @@ def test_the_learning_rate_falls_by_a_cosine_to_a_fiftieth_in_every_phase(
     trainer = Trainer(tiny, few, settings((8, 2), (16, 2), learning_rate=0.5, batch=2), ignore)
     rates: list[float] = []
 
-    def step(*_batch: object, return_dict: bool) -> dict[str, float]:
-        assert return_dict
-        rates.append(float(trainer.model.optimizer.learning_rate))
-        return {"loss": 1.0, "accuracy": 0.0}
+    def step(_batch: Batch, rate: float) -> tuple[float, float]:
+        rates.append(rate)
+        return 1.0, 0.0
 
-    monkeypatch.setattr(trainer.model, "train_on_batch", step)
+    monkeypatch.setattr(trainer.learner, "step", step)
     trainer.run()
     one, other = rates[: len(rates) // 2], rates[len(rates) // 2 :]
     assert one == other == sorted(one, reverse=True)
@@ -214,7 +176,11 @@ def test_progress_counts_the_steps_of_each_phase_to_their_end(
         steps = [report for report in reports if report.stage == f"train at {size_px} px"]
         assert [report.done for report in steps] == list(range(1, total + 1))
         assert {report.total for report in steps} == {total}
-        assert {report.detail for report in steps} == {"loss 1.000, top-1 50.0%"}
+        first, last = steps[0].detail, steps[-1].detail
+        assert first.endswith("top-1 50.0%, loss 1.000, rate 1.0e-02")
+        assert last.startswith("validation ") is (size_px == 16)
+    whole = [report for report in reports if report.stage == STAGE]
+    assert (whole[-1].done, whole[-1].total, whole[-1].detail) == (1000, 1000, "about 0 s left")
     checks = [report for report in reports if report.stage == "validation accuracy"]
     assert (checks[0].done, checks[-1].done, checks[-1].total) == (0, 20, 20)
 
@@ -238,7 +204,7 @@ def test_top1_is_the_share_of_pictures_whose_largest_logit_is_their_class(
     def predict(*_args: object) -> Any:
         return answers
 
-    monkeypatch.setattr(models.train, "predict_logits", predict)
+    monkeypatch.setattr(models.training.loop, "predict_logits", predict)
     trainer = Trainer(tiny, few, settings(), ignore)
     assert trainer.top1("test", trainer.pixels("test", 16)) == pytest.approx(1 - 3 / len(classes))
 
@@ -270,39 +236,3 @@ def test_initial_weights_are_decided_by_the_seed(tiny: ModelSpec, few: Dataset) 
     assert all(map(np.array_equal, weights(0), weights(0)))
     kernels = [(a, b) for a, b in zip(weights(0), weights(1), strict=True) if a.ndim > 1]
     assert not any(np.array_equal(a, b) for a, b in kernels)
-
-
-def loader(dataset: Dataset) -> Callable[[str, Report], Dataset]:
-    return lambda _name, _report: dataset
-
-
-def test_a_diverging_training_says_where_and_writes_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny: ModelSpec, few: Dataset
-) -> None:
-    monkeypatch.setattr(models.train, "load_dataset", loader(few))
-    made = tmp_path / "trained.keras"
-    with pytest.raises(TrainingError) as raised:
-        train(ignore, tiny, "digits", settings((8, 1), (16, 3), learning_rate=1e38), made)
-    assert str(raised.value) in {
-        f"training diverged in epoch {epoch} at {size_px} px: the loss is nan; run it again with another --seed"
-        for epoch, size_px in ((1, 8), (1, 16))
-    }
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_accuracy_recorded_is_that_of_the_checkpoint_written(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny: ModelSpec, few: Dataset
-) -> None:
-    monkeypatch.setattr(models.train, "load_dataset", loader(few))
-    made = tmp_path / "trained.keras"
-    # Two phases of one size: the first may be better by chance, and is not what is kept.
-    record = train(ignore, tiny, "digits", settings((16, 2), (16, 3)), made)
-    last = [row["validation_top1"] for row in record["history"][2:]]
-    assert record["accuracy"]["validation_top1"] == max(last)
-    model = keras.saving.load_model(made, compile=False)
-    assert model.input_shape == (None, 16, 16, 3)
-    for split, key in (("validation", "validation_top1"), ("test", "test_top1")):
-        indices = few.splits[split]  # type: ignore[index]
-        pixels = preprocess(tuple(few.images[i] for i in indices), tiny.preprocessing, 16)
-        logits = predict_logits(model, pixels, tiny.preprocessing, ignore, split)
-        assert np.mean(logits.argmax(axis=1) == few.classes[indices]) == record["accuracy"][key]

@@ -1,0 +1,146 @@
+"""Every recipe, and the default one of every network and data set."""
+
+import json
+
+import pytest
+
+from models.cost import model_cost
+from models.errors import UnknownNameError, UsageError
+from models.spec import ModelSpec
+from models.training.recipes import FINE_TUNE, RECIPES, Wishes, plan_training
+from models.training.settings import TrainSettings
+from models.zoo import MODELS
+
+SPEC = MODELS["mobilenet_v2_0.35_96"]
+FREE = [name for name in RECIPES if name != FINE_TUNE]
+
+
+def plan(name: str = "mobilenet_v2_0.35_96", dataset: str = "digits", **wishes: object) -> TrainSettings:
+    return plan_training(MODELS[name], dataset, wishes=Wishes(**wishes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
+def test_digits_grow_from_32_px_to_the_networks_own_size(spec: ModelSpec) -> None:
+    sizes = [phase.resolution_px for phase in plan_training(spec, "digits").phases]
+    assert sizes[0] == 32
+    assert sizes[-1] == spec.resolution_px
+    assert sizes == sorted(set(sizes)), "each size once, growing"
+    assert all(size < 0.8 * spec.resolution_px for size in sizes[:-1]), "a phase near the last one is wasted"
+
+
+@pytest.mark.parametrize("spec", MODELS.values(), ids=MODELS)
+def test_the_last_phase_on_digits_costs_about_an_epoch_of_the_largest_network_at_most(spec: ModelSpec) -> None:
+    epochs = [phase.epochs for phase in plan_training(spec, "digits").phases]
+    assert epochs[:-1] == sorted(epochs[:-1], reverse=True)
+    assert 1 <= epochs[-1] <= 8
+    assert epochs[-1] == 1 or epochs[-1] * model_cost(spec).mult_adds < 1.3 * 580e6
+
+
+def test_thin_networks_get_more_epochs_at_their_own_size_and_shifted_pictures() -> None:
+    thin, thick = (plan(name).phases[-1] for name in ("mobilenet_v1_0.25_128", "mobilenet_v2_1.4"))
+    assert (thin.epochs, thin.shift, thick.epochs, thick.shift) == (8, 1 / 8, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "recipe"),
+    [("digits", "progressive"), ("shapes", "scratch"), ("shapes:size=64", "scratch"), ("cifar10", "scratch"),
+     ("some/folder", "scratch")],
+)  # fmt: skip
+def test_the_data_set_decides_on_the_recipe(dataset: str, recipe: str) -> None:
+    settings = plan(dataset=dataset)
+    assert settings.recipe == recipe
+    assert settings.source == RECIPES[recipe].source
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_says_what_it_is_and_where_it_comes_from(name: str) -> None:
+    recipe = RECIPES[name]
+    assert recipe.summary
+    assert recipe.source.startswith(("own", "arXiv:", "tensorflow/models"))
+    assert json.loads(json.dumps(recipe.to_json()))["name"] == name
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_epochs_and_batch_asked_for_are_those_of_the_training(name: str) -> None:
+    settings = plan(dataset="shapes", recipe=name, epochs=7, batch=24)
+    assert settings.phases[-1].epochs == 7
+    assert {phase.batch for phase in settings.phases} == {24}
+    assert plan(dataset="shapes", recipe=name, batch=24).phases[-1].epochs == (RECIPES[name].epochs or 8)
+
+
+@pytest.mark.parametrize(("name", "factor"), [("mobilenet_v1", 2), ("bag_of_tricks", 2), ("mobilenet_v4", 2**0.5)])
+def test_the_rate_grows_with_the_batch_as_the_optimizer_wants(name: str, factor: float) -> None:
+    one, two = (plan(recipe=name, batch=batch).phases[0].learning_rate for batch in (64, 128))
+    assert two == pytest.approx(factor * one)
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "rate"),
+    [
+        ("mobilenet_v1", 4096, 0.256),
+        ("mobilenet_v2", 1024, 0.064),
+        ("mobilenet_v3", 4096, 0.01),
+        ("mobilenet_v4", 4096, 0.002),
+    ],
+)
+def test_at_the_batch_of_the_source_the_rate_is_the_sources(name: str, batch: int, rate: float) -> None:
+    assert plan(recipe=name, batch=batch).phases[0].learning_rate == pytest.approx(rate)
+
+
+def test_a_short_training_warms_up_for_a_tenth_of_it() -> None:
+    assert [plan(recipe="mobilenet_v2", epochs=n).phases[0].warmup_epochs for n in (10, 100)] == [1, 5]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "wish", "mirrored"),
+    [("digits", None, False), ("shapes:size=64", None, True), ("cifar10", None, True), ("a/folder", None, False),
+     ("a/folder", True, True), ("shapes", False, False)],
+)  # fmt: skip
+def test_pictures_are_mirrored_only_where_that_keeps_their_class(
+    dataset: str, wish: bool | None, mirrored: bool
+) -> None:
+    assert plan(dataset=dataset, flip=wish).method.flip is mirrored
+    assert plan(dataset=dataset, flip=wish, recipe="mobilenet_v3").method.flip is mirrored
+
+
+def test_fine_tuning_lets_the_classifier_learn_alone_and_then_all_at_a_tenth_of_the_rate() -> None:
+    settings = plan(dataset="shapes", fine_tune="imagenet")
+    head, whole = settings.phases
+    assert (settings.recipe, settings.fine_tune) == (FINE_TUNE, "imagenet")
+    assert (head.frozen, head.epochs, whole.frozen, whole.epochs) == (True, 3, False, 7)
+    assert whole.learning_rate == pytest.approx(head.learning_rate / 10)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "epochs"), [(0, [(False, 4)]), (1, [(True, 1), (False, 3)]), (None, [(True, 3), (False, 1)])]
+)
+def test_the_frozen_epochs_are_part_of_the_epochs(frozen: int | None, epochs: list[tuple[bool, int]]) -> None:
+    phases = plan(fine_tune="imagenet", epochs=4, frozen_epochs=frozen).phases
+    assert [(phase.frozen, phase.epochs) for phase in phases] == epochs
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({"epochs": 0}, "--epochs 0: at least 1 is needed"),
+        ({"batch": -3}, "--batch-size -3: at least 1 is needed"),
+        ({"frozen_epochs": 2},
+         "--frozen-epochs is for --fine-tune; name the weights with --fine-tune, or leave it out"),
+        ({"fine_tune": "imagenet", "epochs": 4, "frozen_epochs": 4},
+         "--frozen-epochs 4 of 4: from 0 to 3 is possible, the kernels need one too; raise --epochs or lower it"),
+        ({"fine_tune": "x.keras", "recipe": "vgg"},
+         "--recipe vgg and --fine-tune x.keras: recipe fine_tune and --fine-tune go together; leave one out"),
+        ({"recipe": "fine_tune"},
+         "--recipe fine_tune goes with --fine-tune: name the weights, imagenet or a .keras file"),
+    ],
+)  # fmt: skip
+def test_wishes_that_cannot_be_are_refused(wishes: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        plan(**wishes)  # type: ignore[arg-type]
+    assert str(raised.value) == message
+
+
+def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match=r"^unknown recipe 'mobilenet_v5'; did you mean mobilenet_v") as raised:
+        plan(recipe="mobilenet_v5")
+    assert str(raised.value).endswith("; `python -m models recipes` lists them")

@@ -1,0 +1,84 @@
+"""Weights of another training to start from."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import models.imagenet
+from models.build import build
+from models.errors import WeightsError
+from models.spec import ModelSpec, Stage
+from models.training.start import starting_digest, starting_weights
+from models.worker import Progress, Report
+
+
+def ignore(progress: Progress) -> None:
+    """Takes a report and does nothing with it."""
+
+
+def network(spec: ModelSpec, seed: int) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    return build(spec)
+
+
+def taken_over(model: keras.Model, source: keras.Model) -> set[str]:
+    """Names of the layers whose weights are the source's."""
+    return {
+        layer.name
+        for layer in model.layers
+        if layer.weights and all(map(np.array_equal, layer.get_weights(), source.get_layer(layer.name).get_weights()))
+    }
+
+
+def test_all_but_the_classifier_comes_from_the_checkpoint_whatever_its_classes(tmp_path: Path, tiny: ModelSpec) -> None:
+    path = tmp_path / "theirs.keras"
+    source = network(replace(tiny, num_classes=3), 1)
+    norm = source.get_layer("conv_1_norm")
+    norm.set_weights([values + 0.5 for values in norm.get_weights()])
+    source.save(path)
+    model = network(tiny, 2)
+    head = [np.array(weight) for weight in model.get_layer("classifier").weights]
+    starting_weights(tiny, str(path), ignore)(model)
+    names = {layer.name for layer in model.layers if layer.weights}
+    assert taken_over(model, source) | {"classifier"} == names
+    assert all(map(np.array_equal, head, model.get_layer("classifier").get_weights()))
+    assert starting_digest(str(path)) is not None
+
+
+def test_imagenets_weights_are_asked_for_by_the_network(monkeypatch: pytest.MonkeyPatch, tiny: ModelSpec) -> None:
+    source = network(replace(tiny, num_classes=1000), 1)
+
+    def imagenet_model(spec: ModelSpec, _report: Report) -> keras.Model:
+        assert spec is tiny
+        return source
+
+    monkeypatch.setattr(models.imagenet, "imagenet_model", imagenet_model)
+    model = network(tiny, 2)
+    starting_weights(tiny, "imagenet", ignore)(model)
+    assert "conv_1" in taken_over(model, source)
+    assert starting_digest("imagenet") is None
+
+
+def test_without_a_start_the_random_weights_stay(tiny: ModelSpec) -> None:
+    model, same = network(tiny, 2), network(tiny, 2)
+    starting_weights(tiny, None, ignore)(model)
+    assert all(map(np.array_equal, model.get_weights(), same.get_weights()))
+    assert starting_digest(None) is None
+
+
+def test_another_network_is_refused(tmp_path: Path, tiny: ModelSpec) -> None:
+    path = tmp_path / "wider.keras"
+    wider = replace(tiny, stages=(Stage(block="conv", channels=16, stride=2), *tiny.stages[1:]))
+    network(wider, 1).save(path)
+    with pytest.raises(
+        WeightsError, match=r"wider\.keras is not a tiny_1\.0_16: it is .*; name its model with --model$"
+    ):
+        starting_weights(tiny, str(path), ignore)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, tiny: ModelSpec) -> None:
+    with pytest.raises(WeightsError, match=r"missing\.keras does not exist"):
+        starting_weights(tiny, str(tmp_path / "missing.keras"), ignore)
