@@ -7,7 +7,7 @@ PY := .venv/bin/python
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
 GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT AUTHOR LICENSE JSON PYTHON UPGRADE \
   DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT AA ENGINE BATCH GPU_INDEX \
-  OLD NEW MAX_REGRESSION ACROSS
+  OLD NEW MAX_REGRESSION ACROSS PURPOSE
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 # Switches: what means no is as good as not given.
@@ -18,9 +18,9 @@ $(foreach .name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(.name
   $(error $(shell sh .ci/refuse '$(subst ','\'',$(.name))' $(GIVEN)))))
 
 # Said before the set-up, so that nobody waits a minute to learn it.
-ifneq (,$(filter export train bench baseline,$(MAKECMDGOALS)))
+ifneq (,$(filter export bundle train bench baseline,$(MAKECMDGOALS)))
 ifeq (,$(strip $(MODEL)))
-$(error MODEL is missing: make $(firstword $(filter export train bench baseline,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
+$(error MODEL is missing: make $(firstword $(filter export bundle train bench baseline,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
 endif
 endif
 ifneq (,$(filter compare,$(MAKECMDGOALS)))
@@ -31,7 +31,7 @@ endif
 
 .DEFAULT_GOAL := help
 # A folder has the name `export`, another the name `models`: without this line make would call them up to date.
-.PHONY: help setup lock export train models bench devices baseline report compare history lab lab-down test slow-test lab-test page-test \
+.PHONY: help setup lock export bundle train models bench devices baseline report compare history lab lab-down test slow-test lab-test page-test \
   check static format clean
 
 help: ## show this list
@@ -40,6 +40,7 @@ help: ## show this list
 	@echo
 	@echo 'export:   MODEL [WEIGHTS DATASET LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits'
 	@echo '          JSON=1]; a classifier of your own: MODEL=path/to/model.keras PREPROCESSING=bytes|zero-to-one|...'
+	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but FORMAT]'
 	@echo 'train:    MODEL [DATASET SEED EPOCHS JSON=1]'
 	@echo 'bench:    MODEL [DEVICE=serial|all|local PRECISION=int8,... FORMAT RUNNER RUNNER_PATH DELEGATE=cpu,gpu THREADS=1,4'
 	@echo '          AFFINITY=big|prime|... REPEATS ACCURACY=n SUSTAINED=minutes RESUME=1 DRY_RUN=1 STRICT=1 AA=1 WEIGHTS'
@@ -68,6 +69,13 @@ export: setup ## turn MODEL into verified .tflite and .onnx files under build/
 	  $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} $${SEED:+"--seed=$$SEED"} \
 	  $${OUTPUT:+"--output=$$OUTPUT"} $${AUTHOR:+"--author=$$AUTHOR"} $${LICENSE:+"--license=$$LICENSE"} \
 	  $(if $(filter-out 0,$(JSON)),--json)
+
+bundle: setup ## make the folder and zip that app developers receive of MODEL; exports it if need be
+	@$(PY) -m export bundle "--model=$$MODEL" $${WEIGHTS:+"--weights=$$WEIGHTS"} $${DATASET:+"--dataset=$$DATASET"} \
+	  $${PREPROCESSING:+"--preprocessing=$$PREPROCESSING"} $${LABELS:+"--labels=$$LABELS"} \
+	  $${PRECISION:+"--precision=$$PRECISION"} $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} \
+	  $${SEED:+"--seed=$$SEED"} $${OUTPUT:+"--output=$$OUTPUT"} $${AUTHOR:+"--author=$$AUTHOR"} \
+	  $${LICENSE:+"--license=$$LICENSE"} $${PURPOSE:+"--purpose=$$PURPOSE"} $(if $(JSON),--json)
 
 train: setup ## train MODEL on DATASET
 	@$(PY) -m models train "--model=$$MODEL" $${DATASET:+"--dataset=$$DATASET"} $${SEED:+"--seed=$$SEED"} \

@@ -38,7 +38,7 @@ class BundleRequest:
 
     export: ExportRequest
     """Its precisions are those of the bundle."""
-    use: str | None = None
+    purpose: str | None = None
     """What the classifier is for, in the words of whoever ships it."""
 
 
@@ -131,7 +131,7 @@ def _write_pages(
             _put(made / "snippets" / artifact.precision / file, text.encode())
     latencies, problems = read_latencies(source, {artifact.sha256 for artifact, _ in contracts})
     card = render_card(
-        name, manifest, contracts, names, latencies, data=golden.source, training=weights.record, use=request.use
+        name, manifest, contracts, names, latencies, data=golden.source, training=weights.record, purpose=request.purpose
     )
     _put(made / "README.md", render_readme(manifest, contracts, names).encode())
     _put(made / "model_card.md", card.encode())

@@ -38,7 +38,7 @@ def render_card(
     *,
     data: str,
     training: Mapping[str, Any] | None,
-    use: str | None,
+    purpose: str | None,
 ) -> str:
     """The model card.
 
@@ -50,7 +50,7 @@ def render_card(
         latencies: Measured ones.
         data: Where the pictures come from.
         training: The record of the training run; None if the weights came without one.
-        use: What its makers say it is for; None if they said nothing.
+        purpose: What its makers say it is for; None if they said nothing.
     """
     model, weights = manifest.model, manifest.weights
     nothing_said = "not stated by whoever made this bundle; ask before you ship it"
@@ -68,7 +68,7 @@ def render_card(
         author=model["author"] or nothing_said,
         license=model["license"] or nothing_said,
         class_list=_list_classes(names),
-        use=use,
+        purpose=purpose,
         data=f"{data} (data set {weights['dataset']}, sha256 {weights['dataset_sha256'][:12]}…)",
         training=_describe_training(weights, training),
         images=weights["images"],

@@ -63,7 +63,7 @@ def verify_stage(report: Report, folder: Path) -> tuple[str, ...]:
 
 
 def _checks(folder: Path) -> Iterator[str]:
-    """Those that a bundle brings along, and those that only this toolchain can do; the latter before anything is run."""
+    """Those that a bundle brings along; between them, before anything is run, those that only this toolchain can do."""
     checks = check_bundle(folder)
     # Hashes and class names.
     yield next(checks)

@@ -35,7 +35,7 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
         metavar="NAMES",
         help=f"comma separated, of {', '.join(names)} (default: {','.join(DEFAULT)}: phone CPUs and phone GPUs)",
     )
-    bundle.add_argument("--use", metavar="TEXT", help="what the classifier is for; for the model card")
+    bundle.add_argument("--purpose", metavar="TEXT", help="what the classifier is for; for the model card")
     bundle.add_argument("--json", action="store_true", help="print paths and checks as JSON")
     bundle.set_defaults(run=run)
 
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with progress_display() as report:
         request = export_request(arguments, precisions, labels, report)
-        bundled = build_bundle(BundleRequest(export=request, use=arguments.use), report)
+        bundled = build_bundle(BundleRequest(export=request, purpose=arguments.purpose), report)
     if arguments.json:
         value = {
             "folder": str(bundled.folder),
