@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.cli import one_line, result_console
+from models.cli import inert, result_console
 
 if TYPE_CHECKING:
     from device_bench.result import Delegation, RunnerHelp, RunnerOutput
@@ -75,7 +75,6 @@ def print_json(outputs: dict[str, RunnerOutput | RunnerHelp], failures: dict[str
 
 def print_table(outputs: dict[str, RunnerOutput | RunnerHelp], failures: dict[str, str]) -> None:
     """The table a person reads, then usages, warnings and what could not be read."""
-    from rich.markup import escape
     from rich.table import Table
 
     from device_bench.result import RunnerOutput
@@ -89,12 +88,12 @@ def print_table(outputs: dict[str, RunnerOutput | RunnerHelp], failures: dict[st
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("ran on")
     for name, output in results.items():
-        table.add_row(escape(one_line(name)), output.flavour, *format_numbers(output), escape(format_where(output)))
+        table.add_row(inert(name), output.flavour, *format_numbers(output), inert(format_where(output)))
     if results:
         console.print(table)
 
     def say(mark: str, text: str) -> None:
-        console.print(f"{mark} {escape(one_line(text))}", highlight=False, soft_wrap=True)
+        console.print(f"{mark} {inert(text)}", highlight=False, soft_wrap=True)
 
     for warning, names in format_warnings(results).items():
         say("[yellow]warning[/]", f"{names}: {warning}")

@@ -32,7 +32,7 @@ class Summary:
     sustained: Drift | None
     throttled: bool
     warming: int
-    """Processes whose first timed runs were still warm-up; they are left out of `latency`, and of nothing else."""
+    """Processes whose first timed runs were still warm-up; these are left out of `latency`, p5 and p95."""
     outlying: float | None
     """Share of timed runs that lie apart; they count. None where the runner prints only statistics."""
     failure: str | None
