@@ -209,7 +209,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_download_leaves_nothing_that_counts(cache: Path, tmp_path: Path, number: int) -> None:
     def slow(handler: Handler) -> None:
         handler.answer(200, {"Content-Length": str(len(CONTENT))}, CONTENT[: len(CONTENT) // 2])
