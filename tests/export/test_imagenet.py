@@ -93,5 +93,6 @@ def test_the_labels_of_slim_are_refused_with_what_they_are(pics: Path, cli: "Cli
     said = refused(cli(*WANTED, "--dataset", str(pics), "--labels", str(labels)), tmp_path)
     assert said == (
         "--labels names 1001 classes (TensorFlow-slim's 1001: ImageNet's 1000 behind a `background` at 0, so that all "
-        f"are one off), the data set imagenet:{pics} has 1000; write one name per line, in the order of the class indices"
+        f"are one off), the data set imagenet:{pics} has 1000; write one name per line, in the order of "
+        "the class indices"
     )
