@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from export.commands import bundle, run, show, verify_bundle
+from export.commands import bundle, parity, run, show, verify_bundle
 from export.commands.options import CODES
 from models import cli
 
@@ -15,7 +15,7 @@ def parse_arguments() -> argparse.Namespace:
         prog="python -m export", description="Turns a network into verified TFLite and ONNX files.", epilog=CODES
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (run, bundle, verify_bundle, show):
+    for command in (run, bundle, verify_bundle, show, parity):
         command.add_options(commands)
     return parser.parse_args()
 

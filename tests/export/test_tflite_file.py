@@ -62,7 +62,8 @@ def test_every_constant_is_aligned_in_the_file(row: Precision, trained: "Network
 def test_a_file_read_and_written_is_the_same_file(row: Precision, trained: "Network") -> None:
     content = trained.work.made(row).read_bytes()
     assert content[4:8] == b"TFL3"
-    assert write_model(read_model(content)) == content
+    # The archive with the class names follows; it is no part of the flatbuffer.
+    assert content.startswith(write_model(read_model(content)))
 
 
 def test_constants_behind_the_flatbuffer_come_into_it(trained: "Network") -> None:
