@@ -92,7 +92,7 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
         "--flip",
         choices=("on", "off"),
         help="mirror pictures left to right while training (default: by the recipe for shapes and cifar10; off for "
-        "digits and for folders, whose classes may change by it)",
+        "digits and folders, whose classes may change by it)",
     )
     train.add_argument(
         "--class-weights",

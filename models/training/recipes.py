@@ -37,6 +37,8 @@ class Recipe:
     decay: Decay = "cosine"
     final_share: float = 0.0
     shift: float = 0.0
+    grows: bool = False
+    """Whether epochs on smaller pictures come first."""
     method: Method = PLAIN
 
     def to_json(self) -> dict[str, Any]:
@@ -73,18 +75,18 @@ _ROWS = (
         batch=16,
         learning_rate=7e-4,
         final_share=0.02,
+        grows=True,
     ),
     Recipe(
         name="scratch",
-        source="own, tried on shapes",
-        summary="from random weights on thousands of pictures, on any machine",
-        epochs=20,
+        source="own; tried on shapes: 90.05 % top-1 with V1-0.25 at 128 px",
+        summary="from random weights on thousands of pictures: small pictures first, then the network's own size",
+        epochs=14,
         batch=32,
         learning_rate=3e-3,
-        warmup_epochs=1,
-        final_share=0.01,
+        final_share=0.02,
         shift=1 / 8,
-        method=Method(flip=True),
+        grows=True,
     ),
     Recipe(
         name="fine_tune",
@@ -229,7 +231,7 @@ def plan_training(spec: ModelSpec, dataset: str, *, seed: int = 0, wishes: Wishe
         if value is not None and value < 1:
             raise UsageError(f"{name} {value}: at least 1 is needed")
     recipe = _choose(dataset, wishes)
-    phases = _progressive(spec, wishes) if recipe.name == "progressive" else _steady(spec, recipe, wishes)
+    phases = _growing(spec, recipe, wishes) if recipe.grows else _steady(spec, recipe, wishes)
     mirrored = dataset.partition(":")[0] in MIRRORED_DATASETS if wishes.flip is None else wishes.flip
     method = replace(
         recipe.method,
@@ -282,21 +284,21 @@ _SMALL_FIRST = (
 )
 
 
-def _progressive(spec: ModelSpec, wishes: Wishes) -> tuple[Phase, ...]:
-    """Pictures that grow.
+def _growing(spec: ModelSpec, recipe: Recipe, wishes: Wishes) -> tuple[Phase, ...]:
+    """Smaller pictures first, which costs little and spares the network the slow beginning at its own size.
 
     An epoch at 32 px costs a fiftieth of one at 224 px. Picture sizes grow slowly because strokes that are four pixels
     wide in one phase are seven in the next.
     """
-    recipe = RECIPES["progressive"]
-    smaller = [phase for phase in _SMALL_FIRST if phase.resolution_px < 0.8 * spec.resolution_px]
     # As many epochs as cost what one of V2-1.4 at 224 px does: thin networks need them, and there they are cheap.
     affordable = min(max(1, round(580e6 / model_cost(spec).mult_adds)), 8)
-    phases = (*smaller, recipe.phase(spec.resolution_px, wishes.epochs or affordable, recipe.batch))
-    if affordable >= 4:
+    epochs = wishes.epochs or recipe.epochs or affordable
+    last = recipe.phase(spec.resolution_px, epochs, recipe.batch)
+    if recipe.epochs is None and affordable >= 4:
         # Many epochs are a training of their own, no last touch. Shifted pictures make thin networks surer of
         # themselves: without them V1-0.25 at 128 px hesitates over a dozen of 359 test pictures, and 8 bits decide. He
         # et al. moved CIFAR-10 by an eighth too (section 4.2, arXiv:1512.03385).
-        phases = (*smaller, replace(phases[-1], learning_rate=3e-3, batch=32))
-        phases = tuple(replace(phase, shift=1 / 8) for phase in phases)
+        last = replace(last, learning_rate=3e-3, batch=32, shift=1 / 8)
+    smaller = [phase for phase in _SMALL_FIRST if phase.resolution_px < 0.8 * spec.resolution_px]
+    phases = (*(replace(phase, shift=last.shift) for phase in smaller), last)
     return tuple(replace(phase, batch=wishes.batch) for phase in phases) if wishes.batch else phases
