@@ -10,6 +10,7 @@ import numpy as np
 from models.build import build
 from models.checkpoint import check_keras_file
 from models.errors import WeightsError
+from models.imagenet.classes import background_hint
 from models.spec import ModelSpec
 
 
@@ -76,8 +77,9 @@ def _check_shapes(path: Path, spec: ModelSpec, loaded: keras.Model, model: keras
         return
     # The classifier's kernel and bias come last.
     if got[:-2] == wanted[:-2] and len(got[-1]) == 1:
+        hint = background_hint(None, got[-1][0])
         raise WeightsError(
-            f"checkpoint {path} has {got[-1][0]} classes, the data set has {spec.num_classes}; "
+            f"checkpoint {path} has {got[-1][0]} classes{hint}, the data set has {spec.num_classes}; "
             "give the data set it was trained on with --dataset"
         )
     raise WeightsError(

@@ -3,13 +3,18 @@
 import hashlib
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from export.pipeline import ExportRequest, _class_names
+from models.errors import DataError
 from models.imagenet import RELEASES
 from models.imagenet.classes import imagenet_classes, imagenet_labels
+from models.spec import OwnNetwork
+from models.zoo import MODELS
 from tests.models.data.pictures import make_folder
 from tests.models.imagenet.twins import random_twin, small, weights_bytes
 
@@ -85,6 +90,40 @@ def test_wishes_that_cannot_be_met_are_refused_before_anything_is_downloaded(
     assert said.startswith("no ImageNet weights were released for mobilenet_v4_conv_small; there are some for")
     said = refused(cli(*WANTED, "--dataset", str(pics)), tmp_path)
     assert said == "cannot take 128 calibration images from a split of 17; ask for 1 to 17"
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (
+            1001,
+            "own.keras has 1001 classes (TensorFlow-slim's 1001: ImageNet's 1000 behind a `background` at 0, so that "
+            "all are one off), the data set pics has 3; cut the first unit off its last layer and save it again, then "
+            "use --dataset imagenet:DIR",
+        ),
+        (
+            1000,
+            "own.keras has 1000 classes, the data set pics has 3; for ImageNet's 1000 give a folder of any of them "
+            "with --dataset imagenet:DIR",
+        ),
+        (7, "own.keras has 7 classes, the data set pics has 3; give the data set it was trained on with --dataset"),
+    ],
+)
+def test_an_own_network_of_imagenets_classes_is_told_what_it_needs(classes: int, message: str) -> None:
+    own = OwnNetwork(path="own.keras", parameters=1, mult_adds=1, gives="logits")
+    request = ExportRequest(
+        spec=replace(MODELS[NAME], num_classes=classes, own=own),
+        dataset="pics",
+        weights="auto",
+        precisions=(),
+        calibration_images=1,
+        seed=0,
+        output="logits",
+        build_dir=Path("build"),
+    )
+    with pytest.raises(DataError) as raised:
+        _class_names(request, ("n01440764", "n01443537", "n01484850"))
+    assert str(raised.value) == message
 
 
 def test_the_labels_of_slim_are_refused_with_what_they_are(pics: Path, cli: "Cli", tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.errors import DataError
 from models.imagenet.classes import background_hint, class_indices, imagenet_classes, imagenet_labels
@@ -80,6 +82,19 @@ def test_a_name_of_no_class_is_refused_with_what_is_needed(name: str) -> None:
         f"DIR has a class {name!r}, which is none of ImageNet's 1000; give a folder whose class folders are WordNet "
         "ids (n01440764) or class names (tench) of ImageNet, any of them, with --dataset DIR"
     )
+
+
+@given(st.lists(st.text(max_size=12) | st.sampled_from([*imagenet_labels(), "crane", "n02012849", "n1"]), max_size=4))
+def test_any_names_are_classes_or_refused_in_one_printable_line(names: list[str]) -> None:
+    said = ""
+    try:
+        indices = class_indices(names, "DIR")
+    except DataError as error:
+        said = str(error)
+    else:
+        assert len(set(indices)) == len(indices) == len(names)
+        assert all(0 <= index < 1000 for index in indices)
+    assert said.isprintable()
 
 
 def test_two_names_of_one_class_are_refused() -> None:
