@@ -91,9 +91,9 @@ class Table:
     def numbers(self, slot: int, kind: Kind) -> tuple[float, ...]:
         """A vector of numbers."""
         start, count = self._vector(slot)
-        self.budget.take(count)
         layout = f"<{count}{_FORMATS[kind]}"
         self._check(start, struct.calcsize(layout))
+        self.budget.take(count)
         return struct.unpack_from(layout, self.content, start)
 
     def count(self, slot: int) -> int:
