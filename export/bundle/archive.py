@@ -26,6 +26,10 @@ MAX_DIRECTORY_BYTES = 4 * 2**20
 BLOCK_BYTES = 1 << 20
 
 
+_DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, struct.error)
+"""What a damaged archive makes Python's reader raise; `NotImplementedError` is a `RuntimeError`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """How much an archive may hold."""
@@ -71,9 +75,8 @@ def unpacked(archive: Path, bounds: Bounds = BOUNDS) -> Iterator[Path]:
                 _check_end(file)
                 with zipfile.ZipFile(file) as opened:
                     members = _check_members(opened.infolist(), bounds)
-                    with output_errors(place):
-                        _unpack(opened, members, place, bounds)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+                    _unpack(opened, members, place, bounds)
+        except _DAMAGE as error:
             raise BrokenFileError(f"{archive} is no whole ZIP archive: {shown(error)}; ask for it once more") from error
         except BrokenFileError as error:
             raise BrokenFileError(
@@ -116,7 +119,7 @@ def _check_members(members: list[zipfile.ZipInfo], bounds: Bounds) -> dict[str, 
             raise BrokenFileError(f"it claims more than {bounds.files} files or {bounds.total_bytes} bytes")
     folders |= {"/".join(path.split("/")[:depth]) for path in files for depth in range(1, path.count("/") + 1)}
     roots = {path.split("/")[0] for path in (*files, *folders)}
-    if len(roots) != 1 or roots & files.keys():
+    if len(roots) != 1 or not files or roots & files.keys():
         raise BrokenFileError(f"a bundle is one folder, this has {shown(sorted(roots))}")
     # Some systems tell no `A` from an `a`, and none a file from a folder of the same name.
     if len({path.casefold() for path in (*files, *folders)}) != len(files) + len(folders):
@@ -156,12 +159,17 @@ def _unpack(opened: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], place:
     left = bounds.total_bytes
     for path, member in members.items():
         target = place / path
-        target.parent.mkdir(parents=True, exist_ok=True)
         size = 0
-        with opened.open(member) as source, target.open("xb") as made:
+        with output_errors(place):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made = target.open("xb")
+        with made, opened.open(member) as source:
             while block := source.read(BLOCK_BYTES):
                 size += len(block)
                 left -= len(block)
                 if size > member.file_size or left < 0:
                     raise BrokenFileError(f"{path} unpacks to more than the {member.file_size} bytes it claims")
-                made.write(block)
+                with output_errors(place):
+                    made.write(block)
+                    # Here, where a full disk is known as such; closing would be too late.
+                    made.flush()

@@ -131,7 +131,14 @@ def _write_pages(
             _put(made / "snippets" / artifact.precision / file, text.encode())
     latencies, problems = read_latencies(source, {artifact.sha256 for artifact, _ in contracts})
     card = render_card(
-        name, manifest, contracts, names, latencies, data=golden.source, training=weights.record, purpose=request.purpose
+        name,
+        manifest,
+        contracts,
+        names,
+        latencies,
+        data=golden.source,
+        training=weights.record,
+        purpose=request.purpose,
     )
     _put(made / "README.md", render_readme(manifest, contracts, names).encode())
     _put(made / "model_card.md", card.encode())
