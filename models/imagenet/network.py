@@ -19,8 +19,8 @@ from models.spec import ModelSpec
 from models.worker import Progress, Report
 
 STAGE = "ImageNet weights"
-MAX_GROUPS = 10_000
-"""Three per layer, and the largest network has some 200 layers."""
+MAX_GROUPS = 3000
+"""Two or three per layer, and the largest network has some 270 layers."""
 
 
 def _v3(function: Callable[..., keras.Model], *, minimalistic: bool) -> Callable[..., keras.Model]:

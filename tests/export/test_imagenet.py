@@ -98,9 +98,9 @@ def test_wishes_that_cannot_be_met_are_refused_before_anything_is_downloaded(
         (
             1001,
             (
-                "own.keras has 1001 classes (TensorFlow-slim's 1001: ImageNet's 1000 behind a `background` at 0, so that "
-                "all are one off), the data set pics has 3; cut the first unit off its last layer and save it again, then "
-                "use --dataset imagenet:DIR"
+                "own.keras has 1001 classes (TensorFlow-slim's 1001: ImageNet's 1000 behind a `background` at 0, so "
+                "that all are one off), the data set pics has 3; cut the first unit off its last layer and save it "
+                "again, then use --dataset imagenet:DIR"
             ),
         ),
         (

@@ -123,7 +123,7 @@ SPOILED: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     "a link": (with_link, "holds a link where weights should be ('kernel')"),
     "an array elsewhere": (from_another_file, "takes the array 'kernel' from another file"),
     "four terabytes": (packed_small, "holds arrays of more than 134217728 bytes"),
-    "a group in itself": (in_itself, "holds more than 10000 groups"),
+    "a group in itself": (in_itself, "holds more than 3000 groups"),
 }
 
 
