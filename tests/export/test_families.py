@@ -7,6 +7,7 @@ at their own.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from export.calibrate import measure_ranges
 from export.contents import read_contents
+from export.mediapipe_task import classify_pictures
 from export.metadata.info import compose_info
 from export.metadata.labels import format_labels
 from export.precision import PRECISIONS, for_random_weights
@@ -28,9 +30,9 @@ from export.work import WorkFiles, save_array
 from models.blocks import plan_layers
 from models.build import build
 from models.data import normalise
-from models.errors import ConversionError
+from models.errors import ConversionError, NotInstalledError
 from models.spec import ModelSpec
-from models.worker import Progress
+from models.worker import Progress, Report, run_in_worker
 from models.zoo import MODELS
 
 PICTURES, CLASSES = 12, 10
@@ -133,6 +135,27 @@ def test_every_precision_is_made_and_verified(made: Made) -> None:
         verdict = verify_stage(silent, row, for_random_weights(row.limits), made.spec.preprocessing, made.work)
         failed = [check for check in verdict.checks if not check.passed]
         assert not failed, (row.format, row.name)
+
+
+def all_scores(report: Report, paths: list[Path], pictures: Path) -> list[NDArray[np.float64]]:
+    """MediaPipe's scores for each file, in a worker."""
+    return [classify_pictures(report, path, CLASSES, pictures) for path in paths]
+
+
+def test_mediapipe_takes_what_the_documentation_says_and_agrees(made: Made) -> None:
+    names = [name for name in ("float32", "float16", "dynamic_range", "int8") if f"tflite {name}" not in made.failures]
+    paths = [made.work.made(PRECISIONS["tflite", name]) for name in names]
+    try:
+        found = run_in_worker(all_scores, paths, made.work.test_pixels)
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+    reference = np.load(made.work.reference)
+    for name, scores in zip(names, found, strict=True):
+        limits = for_random_weights(PRECISIONS["tflite", name].limits)
+        difference = np.abs(scores - reference).max(axis=1)
+        # Against Keras, so that the same limits hold as for our own runtime.
+        assert difference.max() <= (limits.max_abs_error or 1), name
+        assert difference.mean() <= (limits.max_mean_error or 1), name
 
 
 def test_the_graphs_are_lean(made: Made) -> None:
