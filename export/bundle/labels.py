@@ -26,11 +26,10 @@ def check_order(names: Sequence[str], known: Sequence[str]) -> None:
     if tuple(names) == tuple(known) or len(names) != len(known):
         return
     remedy = "export again without --labels, or with the names in the order of the class indices"
-    shifted = sum(name == other for name, other in zip(names[1:], known, strict=False))
-    if shifted > len(known) / 2:
+    if tuple(names[1:]) == tuple(known[:-1]):
         raise DataError(
             f"the class names are moved by one: name 2 is {names[1]!r}, which is class 1 of the data set, and so on "
-            f"for {shifted} classes, as lists with a background class are; {remedy}"
+            f"for all, as lists with a background class are; {remedy}"
         )
     moved = [number for number, name in enumerate(names) if name in known and known[number] != name]
     if moved:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from export.bundle.contract import Contract
 from export.bundle.literals import Literal
 from export.bundle.rendering import render
+from export.bundle.web import runs_on_web, web_values
 
 VERSIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -62,6 +63,10 @@ SNIPPETS: tuple[Snippet, ...] = (
     Snippet(file="ios/MediaPipeClassifier.swift", use="iOS, the least code: MediaPipe Tasks", suits=_mediapipe),
     Snippet(file="ios/InterpreterClassifier.swift", use="iOS: TensorFlow Lite's Interpreter", suits=_all),
     Snippet(file="python/classify.py", use="Python: a program that runs as it is", suits=_all),
+    Snippet(file="web/classify.js", use="Web: LiteRT.js; says first what to copy where", suits=runs_on_web),
+    Snippet(file="web/index.html", use="Web: a page that runs it", suits=runs_on_web),
+    Snippet(file="web/page.js", use="Web: the page's script", suits=runs_on_web),
+    Snippet(file="web/package.json", use="Web: lines for package.json", suits=runs_on_web),
 )
 
 
@@ -83,6 +88,7 @@ def render_snippets(contract: Contract) -> dict[str, str]:
         "signed_output_at": Literal(_unsigned("stored[it].toInt()", contract)),
         "input_bytes": _SIZES_BYTES[dtype],
         "output_bytes": _SIZES_BYTES[contract.output.dtype],
+        **web_values(contract),
     }
     return {row.file: render(row.file, **values) for row in SNIPPETS if row.suits(contract)}
 

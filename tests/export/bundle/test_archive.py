@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.bundle.archive import BOUNDS, Bounds, unpacked, write_archive
@@ -222,6 +222,7 @@ def _good(folder: Path) -> bytes:
     return path.read_bytes()
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_damaged_archives_are_refused_or_unpacked_but_never_crash(
     seed: int, tmp_path_factory: pytest.TempPathFactory

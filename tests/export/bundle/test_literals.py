@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 import tree_sitter_kotlin
 import tree_sitter_swift
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from tree_sitter import Language, Parser
@@ -35,11 +35,13 @@ HOSTILE = [
 TEXTS = st.text() | st.text(st.characters(codec=None)) | st.sampled_from(HOSTILE)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_python_reads_its_literal_back_as_the_text(text: str) -> None:
     assert ast.literal_eval(literals.python(text)) == text
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_javascript_reads_its_literal_back_and_no_script_ends_in_it(text: str) -> None:
     made = literals.javascript(text)
@@ -47,6 +49,7 @@ def test_javascript_reads_its_literal_back_and_no_script_ends_in_it(text: str) -
     assert "<" not in made
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_kotlin_reads_its_literal_back_as_the_text(text: str) -> None:
     made = literals.kotlin(text)
@@ -55,6 +58,7 @@ def test_kotlin_reads_its_literal_back_as_the_text(text: str) -> None:
     assert json.loads(re.sub(r"\\(\\|\$)", lambda m: "$" if m[1] == "$" else r"\\", made)) == text
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_swift_reads_its_literal_back_as_the_text(text: str) -> None:
     def read(escape: re.Match[str]) -> str:
@@ -73,6 +77,7 @@ PARSERS = [
 
 
 @pytest.mark.parametrize(("language", "statement", "quote"), PARSERS, ids=["kotlin", "swift"])
+@settings(deadline=None)
 @given(text=TEXTS)
 def test_a_real_parser_sees_one_string_without_templates(
     language: Callable[[], object], statement: str, quote: Callable[[str], str], text: str
@@ -82,6 +87,7 @@ def test_a_real_parser_sees_one_string_without_templates(
     assert "interpol" not in str(tree.root_node)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_markdown_shows_the_text_and_nothing_else(text: str) -> None:
     # GitHub's dialect: tables and links that nobody marked as such.
@@ -100,6 +106,7 @@ def shown_again(text: str) -> str:
     return " ".join(literals.comment(text).split())
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_html_shows_the_text_and_no_element(text: str) -> None:
     class Reader(HTMLParser):
@@ -120,6 +127,7 @@ def test_html_shows_the_text_and_no_element(text: str) -> None:
     assert (reader.found, reader.elements) == (literals.comment(text), 1)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_comment_stays_on_its_line_and_turns_nothing_around(text: str) -> None:
     made = literals.comment(text)
@@ -127,6 +135,7 @@ def test_a_comment_stays_on_its_line_and_turns_nothing_around(text: str) -> None
     assert len(f"// {made}".splitlines()) == 1
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_file_name_fits_every_file_system(text: str) -> None:
     made = literals.file_name(text)
