@@ -63,7 +63,7 @@ SNIPPETS: tuple[Snippet, ...] = (
     Snippet(file="ios/MediaPipeClassifier.swift", use="iOS, the least code: MediaPipe Tasks", suits=_mediapipe),
     Snippet(file="ios/InterpreterClassifier.swift", use="iOS: TensorFlow Lite's Interpreter", suits=_all),
     Snippet(file="python/classify.py", use="Python: a program that runs as it is", suits=_all),
-    Snippet(file="web/classify.js", use="Web: LiteRT.js; says first what to copy where", suits=runs_on_web),
+    Snippet(file="web/classify.js", use="Web: LiteRT.js; its first lines say how to see it run", suits=runs_on_web),
     Snippet(file="web/index.html", use="Web: a page that runs it", suits=runs_on_web),
     Snippet(file="web/page.js", use="Web: the page's script", suits=runs_on_web),
     Snippet(file="web/package.json", use="Web: lines for package.json", suits=runs_on_web),
