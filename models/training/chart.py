@@ -118,8 +118,10 @@ def _height(value: float, panel: Panel) -> float:
 
 def even_ticks(low: float, high: float) -> list[float]:
     """About five round numbers, evenly spaced, that enclose the range."""
-    if not high > low:
-        low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
+    size = max(abs(low), abs(high))
+    if high - low <= 1e-6 * size or size < 1e-30:
+        # As good as flat.
+        low, high = low - 0.5 * (size or 1), high + 0.5 * (size or 1)
     rough = (high - low) / 4
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))

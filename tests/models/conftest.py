@@ -29,6 +29,21 @@ def tiny() -> ModelSpec:
 
 
 @pytest.fixture(scope="session")
+def least() -> ModelSpec:
+    """One of everything that learns, at 16 px, for the ten digits: what is traced in a second or two."""
+    return ModelSpec(
+        name="least_1.0_16",
+        family="least",
+        width=1.0,
+        resolution_px=16,
+        stages=(Stage(block="conv", channels=8, stride=4),),
+        preprocessing=MINUS_ONE_TO_ONE,
+        dropout=0.2,
+        num_classes=10,
+    )
+
+
+@pytest.fixture(scope="session")
 def few() -> Dataset:
     """100 digits."""
     digits = load_digits()

@@ -19,9 +19,9 @@ CLASSES = np.arange(8) % 10
 
 
 @pytest.fixture
-def model(tiny: ModelSpec) -> keras.Model:
+def model(least: ModelSpec) -> keras.Model:
     keras.utils.set_random_seed(0)
-    return build(replace(tiny, dropout=0.2))
+    return build(least)
 
 
 def batch(method: Method = PLAIN, weights: Any = None) -> Batch:
@@ -137,31 +137,31 @@ def test_averages_reach_back_over_a_twentieth_of_the_training_at_most(model: ker
     [PLAIN, Method(optimizer="rmsprop", ema_momentum=0.9, label_smoothing=0.1, weight_decay=1e-4)],
     ids=["Adam", "RMSprop with averages"],
 )
-def test_a_kept_state_goes_on_with_the_same_bits(model: keras.Model, tiny: ModelSpec, method: Method) -> None:
+def test_a_kept_state_goes_on_with_the_same_bits(model: keras.Model, least: ModelSpec, method: Method) -> None:
     some = learner(model, method)
     some.step(batch(method), 0.01)
     kept = some.state()
     told = [some.step(batch(method), 0.01) for _ in range(2)]
     keras.utils.set_random_seed(9)
-    other = learner(build(replace(tiny, dropout=0.2)), method)
+    other = learner(build(least), method)
     other.restore(kept)
     assert [other.step(batch(method), 0.01) for _ in range(2)] == told
     for name, values in some.state().items():
         assert np.array_equal(values, other.state()[name]), name
 
 
-def test_the_state_of_another_network_is_refused(model: keras.Model, tiny: ModelSpec) -> None:
-    other = learner(build(replace(tiny, num_classes=3)))
+def test_the_state_of_another_network_is_refused(model: keras.Model, least: ModelSpec) -> None:
+    other = learner(build(replace(least, num_classes=3)))
     with pytest.raises(ValueError, match="it holds other variables"):
         other.restore(learner(model).state())
     with pytest.raises(ValueError, match="it holds other variables"):
         learner(model).restore({})
 
 
-def test_float16_activations_keep_float32_weights_and_learn(tiny: ModelSpec) -> None:
+def test_float16_activations_keep_float32_weights_and_learn(least: ModelSpec) -> None:
     keras.mixed_precision.set_dtype_policy("mixed_float16")
     try:
-        mixed = build(tiny)
+        mixed = build(least)
     finally:
         keras.mixed_precision.set_dtype_policy("float32")
     policy = keras.mixed_precision.dtype_policy()
