@@ -62,8 +62,16 @@ _MARKUP = re.compile(
     r"""[\\`*{}\[\]<>&|\#~!$^@"']  # wherever they stand; quotes for titles of links
     |(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])  # emphasis begins and ends at words only
     |:(?=/)|(?<=www)\.  # what some readers make links of
-    |^[-+=]|(?<=^\d)[.)]|(?<=^\d\d)[.)]|(?<=^\d\d\d)[.)]  # lists and underlines, at the start of a line
-    |(?<=^\d{4})[.)]|(?<=^\d{5})[.)]|(?<=^\d{6})[.)]|(?<=^\d{7})[.)]|(?<=^\d{8})[.)]|(?<=^\d{9})[.)]
+    |^[-+](?=[-+\s]|$)|^=  # lists and underlines, at the start of a line
+    |(?<=^\d{1})[.)](?=\s|$)
+    |(?<=^\d{2})[.)](?=\s|$)
+    |(?<=^\d{3})[.)](?=\s|$)
+    |(?<=^\d{4})[.)](?=\s|$)
+    |(?<=^\d{5})[.)](?=\s|$)
+    |(?<=^\d{6})[.)](?=\s|$)
+    |(?<=^\d{7})[.)](?=\s|$)
+    |(?<=^\d{8})[.)](?=\s|$)
+    |(?<=^\d{9})[.)](?=\s|$)
     """,
     re.VERBOSE | re.IGNORECASE,
 )

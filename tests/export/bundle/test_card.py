@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from markdown_it import MarkdownIt
+from scipy.stats import binomtest
 
 from export.artifact import Artifact, Check, Manifest, Verification
 from export.bundle.card import render_card, render_readme, wilson_interval
@@ -151,13 +152,10 @@ def test_known_tricks_are_shown_as_text(text: str) -> None:
         assert word not in made
 
 
-@pytest.mark.parametrize(
-    ("share", "count", "interval"),
-    # R: prop.test(x, n, correct=FALSE)$conf.int
-    [(0.975, 359, (0.9531, 0.9868)), (1.0, 100, (0.9630, 1.0)), (0.0, 10, (0.0, 0.2775)), (0.5, 20, (0.2993, 0.7007))],
-)
-def test_intervals_of_shares_are_wilsons(share: float, count: int, interval: tuple[float, float]) -> None:
-    assert wilson_interval(share, count) == pytest.approx(interval, abs=2e-4)
+@pytest.mark.parametrize(("right", "count"), [(350, 359), (100, 100), (0, 10), (10, 20), (7, 8)])
+def test_intervals_of_shares_are_wilsons(right: int, count: int) -> None:
+    expected = binomtest(right, count).proportion_ci(confidence_level=0.95, method="wilson")
+    assert wilson_interval(right / count, count) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
 def test_the_pages_of_a_real_bundle_name_its_files_and_all_links_lead_somewhere(bundle: Path) -> None:
