@@ -7,11 +7,11 @@ PY := .venv/bin/python
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
 GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT AUTHOR LICENSE JSON PYTHON UPGRADE \
   DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT AA ENGINE BATCH GPU_INDEX \
-  OLD NEW MAX_REGRESSION ACROSS PURPOSE
+  OLD NEW MAX_REGRESSION ACROSS PURPOSE RECIPE BATCH_SIZE FINE_TUNE FROZEN_EPOCHS FLIP CLASS_WEIGHTS MIXED_PRECISION TENSORBOARD
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 # Switches: what means no is as good as not given.
-$(foreach name,JSON UPGRADE RESUME DRY_RUN STRICT AA,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
+$(foreach name,JSON UPGRADE RESUME DRY_RUN STRICT AA TENSORBOARD,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
 
 # Any other variable on the command line is mistyped; `override` above has taken the known ones from that origin.
 $(foreach .name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(.name)))),\
@@ -41,7 +41,8 @@ help: ## show this list
 	@echo 'export:   MODEL [WEIGHTS DATASET LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits'
 	@echo '          JSON=1]; a classifier of your own: MODEL=path/to/model.keras PREPROCESSING=bytes|zero-to-one|...'
 	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but FORMAT]'
-	@echo 'train:    MODEL [DATASET SEED EPOCHS JSON=1]'
+	@echo 'train:    MODEL [DATASET RECIPE EPOCHS BATCH_SIZE FINE_TUNE=imagenet|x.keras FROZEN_EPOCHS FLIP=on|off'
+	@echo '          CLASS_WEIGHTS=balanced MIXED_PRECISION=auto|on|off TENSORBOARD=1 SEED JSON=1]'
 	@echo 'bench:    MODEL [DEVICE=serial|all|local PRECISION=int8,... FORMAT RUNNER RUNNER_PATH DELEGATE=cpu,gpu THREADS=1,4'
 	@echo '          AFFINITY=big|prime|... REPEATS ACCURACY=n SUSTAINED=minutes RESUME=1 DRY_RUN=1 STRICT=1 AA=1 WEIGHTS'
 	@echo '          DATASET ADB_SERVER SEED JSON=1]; more: $(PY) -m device_bench bench --help'
@@ -77,9 +78,13 @@ bundle: setup ## make the folder and zip that app developers receive of MODEL; e
 	  $${SEED:+"--seed=$$SEED"} $${OUTPUT:+"--output=$$OUTPUT"} $${AUTHOR:+"--author=$$AUTHOR"} \
 	  $${LICENSE:+"--license=$$LICENSE"} $${PURPOSE:+"--purpose=$$PURPOSE"} $(if $(JSON),--json)
 
-train: setup ## train MODEL on DATASET
-	@$(PY) -m models train "--model=$$MODEL" $${DATASET:+"--dataset=$$DATASET"} $${SEED:+"--seed=$$SEED"} \
-	  $${EPOCHS:+"--epochs=$$EPOCHS"} $(if $(filter-out 0,$(JSON)),--json)
+train: setup ## train MODEL on DATASET; interrupted, the same command goes on
+	@$(PY) -m models train "--model=$$MODEL" $${DATASET:+"--dataset=$$DATASET"} $${RECIPE:+"--recipe=$$RECIPE"} \
+	  $${EPOCHS:+"--epochs=$$EPOCHS"} $${BATCH_SIZE:+"--batch-size=$$BATCH_SIZE"} \
+	  $${FINE_TUNE:+"--fine-tune=$$FINE_TUNE"} $${FROZEN_EPOCHS:+"--frozen-epochs=$$FROZEN_EPOCHS"} \
+	  $${FLIP:+"--flip=$$FLIP"} $${CLASS_WEIGHTS:+"--class-weights=$$CLASS_WEIGHTS"} \
+	  $${MIXED_PRECISION:+"--mixed-precision=$$MIXED_PRECISION"} $${SEED:+"--seed=$$SEED"} \
+	  $(if $(TENSORBOARD),--tensorboard) $(if $(filter-out 0,$(JSON)),--json)
 
 models: setup ## list the models with parameters, mult-adds and published accuracy
 	@$(PY) -m models list $(if $(filter-out 0,$(JSON)),--json)

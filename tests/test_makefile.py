@@ -106,9 +106,15 @@ def test_export_passes_only_what_was_given(clone: Path) -> None:
 
 
 def test_train_passes_every_given_option_as_one_argument(clone: Path) -> None:
-    ran = make(clone, "train", "MODEL=mobilenet_v1_0.25_128", "DATASET=my data", "SEED=7", "EPOCHS=2")
+    ran = make(
+        clone, "train", "MODEL=mobilenet_v1_0.25_128", "DATASET=my data", "SEED=7", "EPOCHS=2", "RECIPE=a b",
+        "BATCH_SIZE=8", "FINE_TUNE=my net.keras", "FROZEN_EPOCHS=1", "FLIP=on", "CLASS_WEIGHTS=balanced",
+        "MIXED_PRECISION=off", "TENSORBOARD=1",
+    )  # fmt: skip
     assert json.loads(ran.stdout) == [
-        *("-m", "models", "train", "--model=mobilenet_v1_0.25_128", "--dataset=my data", "--seed=7", "--epochs=2")
+        *("-m", "models", "train", "--model=mobilenet_v1_0.25_128", "--dataset=my data", "--recipe=a b", "--epochs=2"),
+        *("--batch-size=8", "--fine-tune=my net.keras", "--frozen-epochs=1", "--flip=on", "--class-weights=balanced"),
+        *("--mixed-precision=off", "--seed=7", "--tensorboard"),
     ]
 
 

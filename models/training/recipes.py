@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from models.checkpoint import check_keras_file
 from models.cost import model_cost
 from models.errors import UnknownNameError, UsageError
 from models.spec import ModelSpec
@@ -225,12 +227,14 @@ def plan_training(spec: ModelSpec, dataset: str, *, seed: int = 0, wishes: Wishe
     Raises:
         UnknownNameError: there is no such recipe.
         UsageError: epochs or batch below 1, or wishes that contradict each other.
+        WeightsError: the weights to start from are not there, or no checkpoint.
     """
     wishes = wishes or Wishes()
     for name, value in (("--epochs", wishes.epochs), ("--batch-size", wishes.batch)):
         if value is not None and value < 1:
             raise UsageError(f"{name} {value}: at least 1 is needed")
     recipe = _choose(dataset, wishes)
+    _check_start(spec, wishes.fine_tune)
     phases = _growing(spec, recipe, wishes) if recipe.grows else _steady(spec, recipe, wishes)
     mirrored = dataset.partition(":")[0] in MIRRORED_DATASETS if wishes.flip is None else wishes.flip
     method = replace(
@@ -258,6 +262,16 @@ def _choose(dataset: str, wishes: Wishes) -> Recipe:
     if wishes.frozen_epochs is not None and wishes.fine_tune is None:
         raise UsageError("--frozen-epochs is for --fine-tune; name the weights with --fine-tune, or leave it out")
     return RECIPES[name]
+
+
+def _check_start(spec: ModelSpec, choice: str | None) -> None:
+    """Refuses weights that cannot be started from, as far as that shows without reading them."""
+    if choice == IMAGENET:
+        from models.imagenet import find_release
+
+        find_release(spec)
+    elif choice is not None:
+        check_keras_file(Path(choice))
 
 
 def _steady(spec: ModelSpec, recipe: Recipe, wishes: Wishes) -> tuple[Phase, ...]:

@@ -10,6 +10,7 @@ import pytest
 
 from models.checkpoint import JSON_FILE, KERAS_FILE
 from models.cost import layer_costs, model_cost
+from models.training.recipes import RECIPES
 from models.zoo import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,8 @@ LIGHT_COMMANDS = [
     ("info", "mobilenet_v3_small_1.0", "--layers"),
     ("info", UNKNOWN),
     ("table",),
+    ("recipes",),
+    ("recipes", "--json"),
     ("train", "--help"),
     ("data", "--help"),
     ("train", "--model", UNKNOWN),
@@ -91,6 +94,17 @@ def test_the_information_as_json_has_the_layers_only_when_asked() -> None:
     assert sum(layer["parameters"] for layer in full["layers"]) == full["parameters"] == 1_186_378
 
 
+def test_the_recipes_are_listed_with_their_sources() -> None:
+    done = run("recipes")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {recipe["name"]: recipe for recipe in json.loads(run("recipes", "--json").stdout)}
+    assert list(rows) == list(RECIPES)
+    words = done.stdout.replace("│", " ").split()
+    for name, recipe in rows.items():
+        assert name in words
+        assert recipe["source"].split()[0] in done.stdout
+
+
 def test_the_page_in_the_docs_is_what_the_table_command_prints() -> None:
     done = run("table")
     assert (done.returncode, done.stderr) == (0, "")
@@ -129,6 +143,13 @@ REFUSED = [
     ),
     (("train", "--model", "mobilenet_v2_1.0", "--epochs", "0"), "--epochs 0"),
     (("train", "--model", "mobilenet_v2_1.0", "--epochs", "few"), "--epochs"),
+    (
+        ("train", "--model", "mobilenet_v2_1.0", "--recipe", "mobilenet_v5"),
+        "unknown recipe 'mobilenet_v5'; did you mean",
+    ),
+    (("train", "--model", "mobilenet_v2_1.0", "--fine-tune", "no.keras"), "checkpoint no.keras does not exist"),
+    (("train", "--model", "mobilenet_v4_conv_small", "--fine-tune", "imagenet"), "mobilenet_v4_conv_small"),
+    (("train", "--model", "mobilenet_v2_1.0", "--frozen-epochs", "2"), "--frozen-epochs is for --fine-tune"),
     (("train", "--model", "mobilenet_v2_1.0", "--seed", "-1"), "--seed"),
     (("info", "mobilenet_v5"), "unknown model 'mobilenet_v5'; did you mean mobilenet_"),
     (("info",), "NAME"),

@@ -18,8 +18,10 @@ from models.checkpoint import JSON_FILE, KERAS_FILE, TrainedModel, load_trained
 from models.data import dataset_slug, load_digits
 from models.errors import OutputError, TrainingError, WeightsError
 from models.files import work_folder
-from models.schedule import Phase, TrainSettings, default_settings
 from models.spec import ModelSpec
+from models.training import keep
+from models.training.recipes import plan_training
+from models.training.settings import Phase, TrainSettings
 from models.weights import obtain_weights, train_now
 from models.worker import Progress
 from models.zoo import MODELS
@@ -80,7 +82,12 @@ def test_a_training_learns(trained: TrainedModel) -> None:
 
 
 def test_a_training_leaves_the_checkpoint_and_its_record_only(trained: TrainedModel, folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} - {".lock"} == {KERAS_FILE, JSON_FILE}
+    assert {path.name for path in folder.iterdir()} - {".lock"} == {
+        KERAS_FILE,
+        JSON_FILE,
+        "curves.json",
+        "curves.png",
+    }
     assert trained.path == folder / KERAS_FILE
     assert trained.sha256 == hashlib.sha256(trained.path.read_bytes()).hexdigest()
 
@@ -126,7 +133,9 @@ def test_a_diverging_training_leaves_nothing_and_keeps_the_earlier_one(
     trained: TrainedModel, tiny: ModelSpec, folder: Path
 ) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(TrainingError, match=r"^training diverged in epoch 1 at \d+ px: the loss is nan; run it again"):
+    with pytest.raises(
+        TrainingError, match=r"^training diverged in epoch 1 at 8 px: the loss is nan; no epoch was finish"
+    ):
         train_now(tiny, "digits", run_settings(1, learning_rate=1e38), folder, ignore)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert trained.path.is_file()
@@ -152,7 +161,7 @@ def test_random_weights_are_the_same_bits_in_another_process(tiny: ModelSpec, tm
 def test_a_real_network_learns_and_gives_the_same_bits_twice(tmp_path: Path, name: str) -> None:
     spec = MODELS[name]
     one, again = (
-        train_now(spec, "digits", default_settings(spec), tmp_path / place, ignore) for place in ("one", "again")
+        train_now(spec, "digits", plan_training(spec, "digits"), tmp_path / place, ignore) for place in ("one", "again")
     )
     assert one.record["accuracy"]["test_top1"] > 0.5
     assert same(one.path, again.path)
@@ -167,7 +176,13 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, TrainSettings]
     runs: list[tuple[str, str, TrainSettings]] = []
 
     def run_in_worker(
-        _function: object, spec: ModelSpec, dataset: str, settings: TrainSettings, made: Path, *, report: object
+        _function: object,
+        spec: ModelSpec,
+        dataset: str,
+        settings: TrainSettings,
+        made: Path,
+        *_places: object,
+        report: object,
     ) -> dict[str, Any]:
         assert callable(report)
         runs.append((spec.name, dataset, settings))
@@ -186,7 +201,7 @@ def test_auto_trains_by_the_default_recipe_once_and_then_reuses(
     tmp_path: Path, made: list[tuple[str, str, TrainSettings]]
 ) -> None:
     first = obtain(tmp_path, "auto")
-    assert made == [(SPEC.name, "digits", default_settings(SPEC))]
+    assert made == [(SPEC.name, "digits", plan_training(SPEC, "digits"))]
     assert first.path == tmp_path / f"{SPEC.name}-digits" / KERAS_FILE
     second = obtain(tmp_path, "auto")
     assert len(made) == 1
@@ -313,3 +328,39 @@ def test_two_trainings_of_the_same_at_once_are_refused(
     ):
         obtain(tmp_path, "auto")
     assert made == []
+
+
+def test_an_interrupted_training_says_what_is_kept_and_how_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / f"{SPEC.name}-digits"
+    position = keep.Position(history=[{"epoch": 1}, {"epoch": 2}])
+
+    def after_two_epochs(*_args: object, report: object) -> None:
+        assert callable(report)
+        state = keep.Unfinished(run={}, position=position, random={}, arrays={})
+        keep.save_unfinished(folder / keep.FOLDER, state)
+        raise KeyboardInterrupt
+
+    def at_once(*_args: object, report: object) -> None:
+        assert callable(report)
+        raise KeyboardInterrupt
+
+    for strike, said in (
+        (at_once, ""),
+        (after_two_epochs, f"2 finished epochs are kept in {folder / 'training'}; the same command goes on from there"),
+    ):
+        monkeypatch.setattr(models.weights, "run_in_worker", strike)
+        with pytest.raises(KeyboardInterrupt) as raised:
+            obtain(tmp_path, "auto")
+        assert str(raised.value) == said
+
+
+def test_a_finished_training_forgets_where_it_stood(tmp_path: Path, made: list[tuple[str, str, TrainSettings]]) -> None:
+    folder = tmp_path / f"{SPEC.name}-digits"
+    keep.save_unfinished(
+        folder / keep.FOLDER, keep.Unfinished(run={}, position=keep.Position(), random={}, arrays={})
+    )  # fmt: skip
+    obtain(tmp_path, "auto")
+    assert len(made) == 1
+    assert not (folder / keep.FOLDER).exists()
