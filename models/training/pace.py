@@ -34,10 +34,10 @@ class Pace:
         gone_s, measured = self.clock() - self._started, self.done - self._skipped - self._first
         return gone_s / measured * max(0.0, self.total - self.done) if gone_s > 0 and measured > 0 else None
 
-    def progress(self) -> Progress:
-        """The whole in thousandths, with the time left."""
+    def progress(self, *more: str) -> Progress:
+        """The whole in thousandths, with the time left and more to say."""
         left_s = self.left_s()
-        detail = "" if left_s is None else f"about {format_duration(left_s)} left"
+        detail = ", ".join([*([] if left_s is None else [f"about {format_duration(left_s)} left"]), *more])
         # A sum of fractions may miss the whole by its rounding.
         done = int(1000 * self.done / self.total * (1 + 1e-9)) if self.total else 1000
         return Progress(stage=STAGE, done=min(1000, done), total=1000, detail=detail)

@@ -90,7 +90,7 @@ def main(folder: Path, where: str, count: int) -> None:
                 args[0].flush()
                 die()
 
-        np.lib.format.write_array = write  # type: ignore[assignment]
+        np.lib.format.write_array = write
     train_in(folder, watch)
 
 

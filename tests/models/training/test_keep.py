@@ -25,7 +25,7 @@ STATE = Unfinished(
     random=np.random.default_rng(5).bit_generator.state,
     arrays={
         "model/0": np.arange(6, dtype=np.float32).reshape(2, 3),
-        "optimizer/0": np.int64(7),
+        "optimizer/0": np.array(7, np.int64),
         "augment/0": np.array([1, 2], np.int64),
         "best/0": np.array(np.pi, np.float32),
     },
