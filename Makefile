@@ -39,7 +39,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'export:   MODEL [WEIGHTS DATASET LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits'
-	@echo '          JSON=1]; a classifier of your own: MODEL=path/to/model.keras PREPROCESSING=bytes|zero-to-one|...'
+	@echo '          AUTHOR LICENSE JSON=1]; a classifier of your own: MODEL=path/to/model.keras PREPROCESSING=bytes|zero-to-one|...'
 	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but FORMAT]'
 	@echo 'train:    MODEL [DATASET RECIPE EPOCHS BATCH_SIZE FINE_TUNE=imagenet|x.keras FROZEN_EPOCHS FLIP=on|off'
 	@echo '          CLASS_WEIGHTS=balanced MIXED_PRECISION=auto|on|off TENSORBOARD=1 SEED JSON=1]'
