@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from models.catalogue import (
     describe_kinds,
@@ -17,12 +19,13 @@ from models.catalogue import (
     format_top1,
 )
 from models.checkpoint import TrainedModel
-from models.cli import Parser, inert, progress_display, result_console, run, seed
+from models.cli import Parser, at_least_one, inert, progress_display, result_console, run, seed, words
 from models.cost import layer_costs, model_cost
 from models.spec import FITS
 from models.training.pace import format_duration
 from models.training.recipes import RECIPES, Wishes, plan_training
 from models.training.settings import CLASS_WEIGHTS, MIXED_PRECISION
+from models.training.team import PATIENCE_S, Team, find_team
 from models.zoo import MODELS, lookup
 
 
@@ -105,6 +108,23 @@ def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
         choices=MIXED_PRECISION,
         default="auto",
         help="compute in float16, keep weights in float32 (default: on a GPU only)",
+    )
+    train.add_argument(
+        "--workers",
+        type=words,
+        default=(),
+        metavar="HOST:PORT,…",
+        help="train on several machines together: the addresses of all, the same on each (default: alone)",
+    )
+    train.add_argument(
+        "--worker-index", type=int, metavar="N", help="which of the workers this is, from 0, which leads"
+    )
+    train.add_argument(
+        "--worker-timeout",
+        type=at_least_one,
+        default=round(PATIENCE_S),
+        metavar="SECONDS",
+        help="how long to wait for the other workers at the start (default: %(default)s)",
     )
     train.add_argument("--tensorboard", action="store_true", help="write TensorBoard's events beside the checkpoint")
     train.add_argument(
@@ -207,8 +227,9 @@ def train_model(arguments: argparse.Namespace) -> int:
     """Trains one network."""
     from models.checkpoint import run_folder
     from models.data import allowing_broken, dataset_slug
-    from models.weights import train_now
+    from models.weights import help_train, train_now
 
+    team = find_team(arguments.workers, arguments.worker_index, os.environ, patience_s=arguments.worker_timeout)
     spec = lookup(arguments.model)
     if arguments.fit:
         spec = replace(spec, preprocessing=replace(spec.preprocessing, fit=arguments.fit))
@@ -225,13 +246,27 @@ def train_model(arguments: argparse.Namespace) -> int:
         mixed_precision=arguments.mixed_precision,
     )
     settings = plan_training(spec, dataset, seed=arguments.seed, wishes=wishes)
+    if team and not team.leads:
+        with progress_display() as report:
+            record = help_train(spec, dataset, settings, report, team=team)
+        _print_helped(record, team, as_json=arguments.json)
+        return 0
     with progress_display() as report:
-        trained = train_now(spec, dataset, settings, folder, report, tensorboard=arguments.tensorboard)
+        trained = train_now(spec, dataset, settings, folder, report, tensorboard=arguments.tensorboard, team=team)
     if arguments.json:
         print(json.dumps(trained.record, indent=2))
         return 0
     _print_trained(trained, dataset)
     return 0
+
+
+def _print_helped(record: dict[str, Any], team: Team, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(record, indent=2))
+        return
+    top1 = record["accuracy"]["test_top1"]
+    done = f"{team.name(team.index)} is done: top-1 {top1:.2%}; the files are on {team.name(0)}"
+    result_console().print(inert(done), highlight=False, soft_wrap=True)
 
 
 def _print_trained(trained: TrainedModel, dataset: str) -> None:

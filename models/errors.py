@@ -13,6 +13,7 @@
     ├── VerificationError       1  an artifact that is not what its name says
     ├── PlacementError          1  an engine that computed elsewhere than on the device asked for
     ├── WorkerError             1  a helper process died (killed, out of memory)
+    ├── TeamError               3  another worker of a training on several machines did not come, died or is cut off
     └── DeviceError             3  a phone, its connection or a program on it failed
         ├── UnreachableError    3  a device that adb cannot use now: absent, offline, unauthorized; nothing was started
         ├── LinkError           3  a connection that broke or fell silent while it was used
@@ -102,6 +103,12 @@ class PlacementError(ToolchainError):
 
 class WorkerError(ToolchainError):
     """A helper process ended without a result."""
+
+
+class TeamError(ToolchainError):
+    """Another worker of a training on several machines did not come, died, or cannot be reached any more."""
+
+    exit_code = 3
 
 
 class DeviceError(ToolchainError):

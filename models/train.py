@@ -12,19 +12,30 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from models.build import build
 from models.data import Dataset, load_dataset
 from models.errors import TrainingError
-from models.files import output_errors
+from models.files import output_errors, write_file
 from models.spec import ModelSpec
 from models.training.curves import write_curves
+from models.training.devices import Devices, open_devices
 from models.training.events import EventLog
-from models.training.keep import Unfinished, differences, forget, load_unfinished, save_unfinished
+from models.training.keep import (
+    FILE,
+    Unfinished,
+    differences,
+    forget,
+    load_unfinished,
+    read_unfinished,
+    save_unfinished,
+)
 from models.training.loop import Trainer
 from models.training.settings import TrainSettings
 from models.training.start import starting_digest, starting_weights
+from models.training.team import Team
 from models.worker import Progress, Report
 
 STAGE = "unfinished training"
@@ -80,39 +91,60 @@ def save_network(weights: list[Any], spec: ModelSpec, made: Path) -> None:
 
 
 def train(
-    report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSettings, places: Places
+    report: Report,
+    spec: ModelSpec,
+    dataset_name: str,
+    settings: TrainSettings,
+    places: Places,
+    team: Team | None = None,
 ) -> dict[str, Any]:
     """Trains, or goes on with what an earlier run of the same left, and returns the record of the run.
 
     Writes the best checkpoint at the network's own size. No phases in the settings: random weights, with batch
     normalization settled on training pictures.
 
+    In a team all workers call this with the same arguments but for the places; the leading one writes.
+
     Raises:
         TrainingError: the loss is not finite any more.
+        TeamError: another worker did not come, or died.
         WeightsError: the weights to start from cannot be used.
+        UsageError: another worker was given something else.
         OutputError: a file cannot be written.
     """
     tf.config.experimental.enable_op_determinism()
+    devices = open_devices(team, report) if settings.phases else Devices()
+    with devices.watched():
+        return _train_on(devices, report, spec, dataset_name, settings, places)
+
+
+def _train_on(
+    devices: Devices, report: Report, spec: ModelSpec, dataset_name: str, settings: TrainSettings, places: Places
+) -> dict[str, Any]:
     policy = _set_precision(settings)
     dataset = load_dataset(dataset_name, report)
     spec = replace(spec, num_classes=len(dataset.labels))
     run = _describe_run(spec, dataset, settings, policy)
-    events = EventLog(places.tensorboard)
+    devices.check_alike(run)
+    events = EventLog(places.tensorboard if devices.leads else None)
 
     def after_epoch(trainer: Trainer) -> None:
-        if places.unfinished:
+        if places.unfinished and devices.leads:
             save_unfinished(places.unfinished, trainer.unfinished())
         events.add(trainer.at.history[-1])
 
     start = starting_weights(spec, settings.fine_tune, report)
-    trainer = Trainer(spec, dataset, settings, report, start=start, run=run, after_epoch=after_epoch)
+    trainer = Trainer(spec, dataset, settings, report, start=start, run=run, after_epoch=after_epoch, devices=devices)
     if places.unfinished:
+        _hand_out(places.unfinished, devices)
         _go_on(trainer, places.unfinished, report)
     for row in trainer.at.history:
         events.add(row)
     try:
         trainer.run()
     except TrainingError as error:
+        if not devices.leads:
+            raise
         raise _with_last_good(error, spec, places.unfinished) from error
     finally:
         events.close()
@@ -120,12 +152,16 @@ def train(
         # What is kept computes in float32, so that is what is tested.
         keras.mixed_precision.set_dtype_policy("float32")
         weights = trainer.model.get_weights()
-        trainer.model = build(spec, resolution_px=0)
+        with devices.scope():
+            trainer.model = build(spec, resolution_px=0)
         trainer.model.set_weights(weights)
     record = _describe(trainer, policy)
-    save_network(trainer.model.get_weights(), spec, places.made)
-    if places.curves and trainer.at.history:
-        record["curves"] = write_curves(places.curves, record)
+    if devices.leads:
+        save_network(trainer.model.get_weights(), spec, places.made)
+        if places.curves and trainer.at.history:
+            record["curves"] = write_curves(places.curves, record)
+    # Nobody leaves before all is written: to the others it would look like a death.
+    devices.total(np.zeros(1, np.float32))
     return record
 
 
@@ -155,6 +191,19 @@ def _describe_run(spec: ModelSpec, dataset: Dataset, settings: TrainSettings, po
 
 def _versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in PACKAGES}
+
+
+def _hand_out(folder: Path, devices: Devices) -> None:
+    """Gives all workers what the leading one has of an interrupted training."""
+    if devices.workers == 1:
+        return
+    data = devices.from_leader(read_unfinished(folder) if devices.leads else b"")
+    if not devices.leads:
+        forget(folder)
+        if data:
+            with output_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            write_file(folder / FILE, data)
 
 
 def _go_on(trainer: Trainer, folder: Path, report: Report) -> None:
@@ -217,6 +266,7 @@ def _describe(trainer: Trainer, policy: str) -> dict[str, Any]:
         "settings": settings.to_json(),
         "started_from_sha256": starting_digest(settings.fine_tune),
         "computed_in": policy,
+        "devices": {"workers": trainer.devices.workers, "replicas": trainer.devices.replicas},
         "accuracy": {
             "validation_top1": trainer.at.best_top1,
             "test_top1": trainer.top1("test", trainer.pixels("test", spec.resolution_px)),

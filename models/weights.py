@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from models.checkpoint import KERAS_FILE, TrainedModel, check_keras_file, load_trained, run_folder, save_trained
 from models.data import DATASETS, as_imagenet, dataset_slug, find_dataset
@@ -15,6 +17,7 @@ from models.spec import ModelSpec
 from models.training import keep
 from models.training.recipes import plan_training
 from models.training.settings import TrainSettings
+from models.training.team import Team
 from models.worker import STARTING, Progress, Report, run_in_worker
 
 AUTO, RANDOM = "auto", "random"
@@ -108,13 +111,21 @@ def _from_path(spec: ModelSpec, choice: str) -> TrainedModel:
 
 
 def train_now(
-    spec: ModelSpec, dataset: str, settings: TrainSettings, folder: Path, report: Report, *, tensorboard: bool = False
+    spec: ModelSpec,
+    dataset: str,
+    settings: TrainSettings,
+    folder: Path,
+    report: Report,
+    *,
+    tensorboard: bool = False,
+    team: Team | None = None,
 ) -> TrainedModel:
     """Trains in a worker process and publishes the result in `folder`, replacing an earlier one.
 
-    What an interrupted run of the same has left there is gone on from.
+    What an interrupted run of the same has left there is gone on from. In a team this is the leading worker's part.
 
     Raises:
+        TeamError: another worker did not come, or died.
         DataError: the data set cannot be used.
         WeightsError: the weights to start from cannot be used.
         TrainingError: the training diverged.
@@ -129,7 +140,7 @@ def train_now(
         made, events = work / KERAS_FILE, folder / TENSORBOARD if tensorboard else None
         try:
             record = run_in_worker(
-                _train, spec, dataset, settings, made, work, unfinished, events, report=report
+                _train, spec, dataset, settings, made, work, unfinished, events, team, report=report
             )  # fmt: skip
         except KeyboardInterrupt as interrupt:
             raise _interrupted(interrupt, unfinished) from None
@@ -137,6 +148,25 @@ def train_now(
         if unfinished:
             keep.forget(unfinished)
         return trained
+
+
+def help_train(spec: ModelSpec, dataset: str, settings: TrainSettings, report: Report, *, team: Team) -> dict[str, Any]:
+    """Trains as one of the workers that keep no files; returns the record of the run.
+
+    Raises:
+        DataError: the data set cannot be used.
+        TeamError: another worker did not come, or died.
+        TrainingError: the training diverged.
+        UsageError: the leading worker was given something else.
+        WorkerError: the process died.
+    """
+    find_dataset(dataset).prepare(report)
+    with tempfile.TemporaryDirectory(prefix="training-") as folder:
+        work = Path(folder)
+        record: dict[str, Any] = run_in_worker(
+            _train, spec, dataset, settings, work / KERAS_FILE, None, work / keep.FOLDER, None, team, report=report
+        )
+        return record
 
 
 def _interrupted(interrupt: KeyboardInterrupt, unfinished: Path | None) -> KeyboardInterrupt:
@@ -152,7 +182,7 @@ def _interrupted(interrupt: KeyboardInterrupt, unfinished: Path | None) -> Keybo
 
 def _train(
     report: Report, spec: ModelSpec, dataset: str, settings: TrainSettings, made: Path, work: Path,
-    unfinished: Path | None, tensorboard: Path | None,
+    unfinished: Path | None, tensorboard: Path | None, team: Team | None,
 ) -> object:  # fmt: skip
     # Here, in the worker, TensorFlow may be imported.
     report(Progress(stage=STARTING, done=0, total=1))
@@ -160,4 +190,4 @@ def _train(
 
     report(Progress(stage=STARTING, done=1, total=1))
     places = Places(made=made, curves=work, unfinished=unfinished, tensorboard=tensorboard)
-    return train(report, spec, dataset, settings, places)
+    return train(report, spec, dataset, settings, places, team)

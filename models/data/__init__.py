@@ -12,7 +12,7 @@ from models.data.choose import (
 from models.data.dataset import SPLIT_SEED, SPLITS, Dataset, Images, Pixels, Split
 from models.data.digits import load_digits
 from models.data.preparing import normalise, prepare_picture, preprocess
-from models.data.reading import LazyPixels, batches, lazy_pixels, open_pixels
+from models.data.reading import LazyPixels, batches, batches_of, lazy_pixels, open_pixels
 from models.data.split import grouped_split, stratified_sample, stratified_split
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "allowing_broken",
     "as_imagenet",
     "batches",
+    "batches_of",
     "dataset_loader",
     "dataset_slug",
     "find_dataset",

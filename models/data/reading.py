@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -113,5 +113,13 @@ def batches(pixels: Pixels | LazyPixels, order: Indices, count: int) -> Iterator
     Raises:
         DataError: a picture can no longer be read.
     """
-    parts = [order[start : start + count] for start in range(0, len(order), count)]
+    return batches_of(pixels, [order[start : start + count] for start in range(0, len(order), count)])
+
+
+def batches_of(pixels: Pixels | LazyPixels, parts: Sequence[Indices]) -> Iterator[Pixels]:
+    """The pictures of each part in turn.
+
+    Raises:
+        DataError: a picture can no longer be read.
+    """
     return (pixels[part] for part in parts) if isinstance(pixels, np.ndarray) else pixels.batches(parts)

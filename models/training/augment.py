@@ -84,6 +84,11 @@ class Augmenter:
         layers = [*self.layers, *([self.mixer] if self.mixer else [])]
         return [variable for layer in layers for variable in layer.variables]
 
+    def reseed(self, rng: np.random.Generator) -> None:
+        """Starts the layers' random numbers anew."""
+        for variable in self.variables:
+            variable.assign(np.array([rng.integers(2**32), 0], np.uint32))
+
     def batch(self, raw: Pixels, classes: NDArray[np.int64], shift: float, rng: np.random.Generator) -> Batch:
         """The pictures, uint8 `[N, H, W, 3]`, with their class indices `[N]`, as the network learns from them."""
         values: Any = shifted(raw, shift, rng)

@@ -93,6 +93,14 @@ def read_position(folder: Path) -> tuple[Mapping[str, Any], Position] | None:
         return None
 
 
+def read_unfinished(folder: Path) -> bytes:
+    """The file as it is; empty where there is none."""
+    try:
+        return (folder / FILE).read_bytes()
+    except OSError:
+        return b""
+
+
 def load_unfinished(folder: Path) -> Unfinished | None:
     """What an earlier run left; None if it left nothing.
 

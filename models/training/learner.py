@@ -12,7 +12,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.training.augment import Batch
+from models.training.devices import Devices, Share
 from models.training.settings import Method
+from models.training.together import Step, make_step, synchronize_norms
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -36,10 +38,26 @@ def make_optimizer(method: Method, ema_momentum: float) -> keras.optimizers.Opti
     return keras.optimizers.Adam(beta_1=method.momentum, epsilon=method.epsilon, **common)
 
 
+def make_loss(method: Method, reduction: str = "sum_over_batch_size") -> keras.losses.Loss:
+    """Cross-entropy of logits with the targets that a method's batches have."""
+    if method.mixup or method.label_smoothing:
+        smoothing = method.label_smoothing
+        return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing, reduction=reduction)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+
+
 class Learner:
     """One network in training."""
 
-    def __init__(self, model: keras.Model, method: Method, *, steps: int, keeps_norms: bool = False) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        method: Method,
+        *,
+        steps: int,
+        keeps_norms: bool = False,
+        devices: Devices | None = None,
+    ) -> None:
         """Takes a network that gives logits.
 
         Args:
@@ -48,7 +66,12 @@ class Learner:
             steps: Of the whole training: an average of weights that reached further back than a twentieth of it would
                 still hold the first ones.
             keeps_norms: Whether batch normalization stays as it is: statistics, scale and offset.
+            devices: That learn together, and the model was made on; one, if not given.
         """
+        self.devices = devices or Devices()
+        if not self.devices.alone:
+            synchronize_norms(model)
+        self._together: Step | None = None
         self.model, self.method, self.keeps_norms = model, method, keeps_norms
         self.ema_momentum = min(method.ema_momentum, max(0.0, 1 - 20 / max(1, steps)))
         self.frozen: bool | None = None
@@ -69,16 +92,16 @@ class Learner:
         for layer in self.model.layers:
             is_norm = isinstance(layer, keras.layers.BatchNormalization)
             layer.trainable = layer.name == "classifier" if frozen else not (self.keeps_norms and is_norm)
+        with self.devices.scope():
+            self._compile()
+
+    def _compile(self) -> None:
         optimizer = make_optimizer(self.method, self.ema_momentum)
         if self.method.weight_decay:
             optimizer.exclude_from_weight_decay([w for w in self.model.trainable_weights if len(w.shape) < 2])
-        spreads = bool(self.method.mixup or self.method.label_smoothing)
-        losses = keras.losses
         self.model.compile(
             optimizer=optimizer,
-            loss=losses.CategoricalCrossentropy(from_logits=True, label_smoothing=self.method.label_smoothing)
-            if spreads
-            else losses.SparseCategoricalCrossentropy(from_logits=True),
+            loss=make_loss(self.method),
             metrics=["accuracy"],
             # XLA computes on one core when there is no GPU.
             jit_compile=bool(tf.config.list_physical_devices("GPU")),
@@ -87,6 +110,8 @@ class Learner:
         self.model.optimizer.build(self.model.trainable_variables)
         if self.ema_momentum:
             self._average_statistics()
+        if not self.devices.alone:
+            self._together = make_step(self.devices, self.model, make_loss(self.method, reduction="sum"))
 
     def _average_statistics(self) -> None:
         """Averages batch normalization's statistics beside the weights, which is all that Keras' optimizer averages."""
@@ -102,13 +127,20 @@ class Learner:
 
         self._average = average
 
-    def step(self, batch: Batch, learning_rate: float) -> tuple[float, float]:
-        """Learns from a batch; returns its mean loss and top-1."""
+    def step(self, batch: Batch, learning_rate: float, share: Share | None = None) -> tuple[float, float]:
+        """Learns from a batch, or from this worker's share of one; returns the whole batch's mean loss and top-1."""
         self.optimizer.learning_rate = learning_rate
-        metrics = self.model.train_on_batch(batch.images, batch.targets, sample_weight=batch.weights, return_dict=True)
+        if self._together:
+            share = share or self.devices.share(np.arange(len(batch.targets)))
+            loss, top1 = self._together(batch.images, batch.targets, batch.weights, share)
+        else:
+            metrics = self.model.train_on_batch(
+                batch.images, batch.targets, sample_weight=batch.weights, return_dict=True
+            )
+            loss, top1 = float(metrics["loss"]), float(metrics["accuracy"])
         if self.averages:
             self._average()
-        return float(metrics["loss"]), float(metrics["accuracy"])
+        return loss, top1
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -13,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.build import build
-from models.data import Dataset, LazyPixels, Pixels, Split, batches, normalise, open_pixels
+from models.data import Dataset, LazyPixels, Pixels, Split, batches_of, normalise, open_pixels
 from models.errors import TrainingError
 from models.spec import ModelSpec
 from models.training.augment import Augmenter, balanced_weights
+from models.training.devices import Devices
 from models.training.keep import Position, Unfinished
 from models.training.learner import Learner
 from models.training.pace import Pace
-from models.training.predict import predict_logits
+from models.training.predict import Predict, predict_logits
 from models.training.settings import Phase, TrainSettings
+from models.training.together import make_predictor
 from models.worker import Progress, Report
 
 Weights = list[NDArray[Any]]
@@ -44,6 +46,7 @@ class Trainer:
         start: Callable[[keras.Model], None] = nothing,
         run: Mapping[str, Any] | None = None,
         after_epoch: Callable[[Trainer], None] = nothing,
+        devices: Devices | None = None,
     ) -> None:
         """A training that has not begun.
 
@@ -55,13 +58,16 @@ class Trainer:
             start: Gives a network of random weights those to start from.
             run: What this is a training of, for `unfinished`.
             after_epoch: Called after every epoch.
+            devices: That learn together; one, if not given.
         """
         keras.utils.set_random_seed(settings.seed)
         self.spec, self.dataset, self.settings, self.report = spec, dataset, settings, report
         self.run_of, self.after_epoch = run or {}, after_epoch
         self.rng = np.random.default_rng(settings.seed)
         # One model and one compilation for all picture sizes: each further one costs 20 s of tracing.
-        self.model = build(spec, resolution_px=0)
+        self.devices = devices or Devices()
+        with self.devices.scope():
+            self.model = build(spec, resolution_px=0)
         start(self.model)
         self.classes = {split: dataset.classes[indices] for split, indices in dataset.splits.items()}
         self.learner = Learner(
@@ -69,6 +75,7 @@ class Trainer:
             settings.method,
             steps=sum(self._steps(phase) for phase in settings.phases),
             keeps_norms=settings.fine_tune is not None,
+            devices=self.devices,
         )
         weights = None
         if settings.method.class_weights == "balanced":
@@ -78,6 +85,7 @@ class Trainer:
         )
         self.at = Position()
         self.best: Weights | None = None
+        self._predict: tuple[keras.Model, Predict] | None = None
         self.pace = Pace(sum(map(self._cost, settings.phases)))
 
     def _steps(self, phase: Phase) -> int:
@@ -133,18 +141,20 @@ class Trainer:
         first, total = self.at.epochs * steps, phase.epochs * steps
         # A step tells of its own batch, so the epoch's means are made here.
         sums, seen, rate = np.zeros(2), 0, 0.0
-        for step, raw in enumerate(batches(pixels, order, phase.batch)):
-            chosen = order[step * phase.batch : (step + 1) * phase.batch]
-            batch = self.augmenter.batch(raw, self.classes["train"][chosen], phase.shift, self.rng)
+        shares = [self.devices.share(order[start : start + phase.batch]) for start in range(0, len(order), phase.batch)]
+        rng = self._chance()
+        for step, raw in enumerate(batches_of(pixels, [share.indices for share in shares])):
+            share = shares[step]
+            batch = self.augmenter.batch(raw, self.classes["train"][share.indices], phase.shift, rng)
             rate = phase.rate(first + step, total)
-            loss, top1 = self.learner.step(batch, rate)
+            loss, top1 = self.learner.step(batch, rate, share)
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"training diverged in epoch {self.at.epochs + 1} at {phase.resolution_px} px: the loss is {loss}"
                 )
-            sums += np.array([loss, top1]) * len(chosen)
-            seen += len(chosen)
-            self.pace.advance(len(chosen) * phase.resolution_px**2)
+            sums += np.array([loss, top1]) * share.batch
+            seen += share.batch
+            self.pace.advance(share.batch * phase.resolution_px**2)
             self._tell(phase, first + step + 1, total, rate, *(float(mean) for mean in sums / seen))
         loss, top1 = (float(mean) for mean in sums / seen)
         return {
@@ -155,20 +165,41 @@ class Trainer:
             "learning_rate": rate,
         }
 
+    def _chance(self) -> np.random.Generator:
+        """What decides how pictures are changed in this epoch.
+
+        Of several workers each draws for its own pictures, by the number of the epoch: the one that keeps the files
+        knows nothing of the others' generators.
+        """
+        if self.devices.workers == 1:
+            return self.rng
+        rng = np.random.default_rng((self.settings.seed, self.devices.index, self.at.phase, self.at.epochs))
+        self.augmenter.reseed(rng)
+        return rng
+
     def _tell(self, phase: Phase, done: int, total: int, rate: float, loss: float, top1: float) -> None:
         last = self.at.history[-1]["validation_top1"] if self.at.history else None
         validated = "" if last is None else f"validation {last:.1%}, "
-        detail = f"{validated}top-1 {top1:.1%}, loss {loss:.3f}, rate {rate:.1e}"
+        detail = f"{validated}top-1 {top1:.1%}, loss {loss:.3f}"
         self.report(Progress(stage=f"train at {phase.resolution_px} px", done=done, total=total, detail=detail))
-        whole = self.pace.progress()
+        whole = self.pace.progress(f"learning rate {rate:.1e}")
         if whole.done:
             self.report(whole)
 
     def top1(self, split: Split, pixels: Pixels | LazyPixels) -> float:
         """Top-1 accuracy on a split, 0..1."""
         stage = f"{split} accuracy"
-        logits = predict_logits(self.model, pixels, self.spec.preprocessing, self.report, stage)
-        return float(np.mean(logits.argmax(axis=1) == self.classes[split]))
+        model, classes = self.model, self.classes[split]
+        if self.devices.alone:
+            logits = predict_logits(model, pixels, self.spec.preprocessing, self.report, stage)
+            return float(np.mean(logits.argmax(axis=1) == classes))
+        if self._predict is None or self._predict[0] is not model:
+            self._predict = model, make_predictor(self.devices, model)
+        # Every worker looks at its part of them.
+        own = np.arange(len(pixels))[self.devices.index :: self.devices.workers]
+        logits = predict_logits(self._predict[1], pixels, self.spec.preprocessing, self.report, stage, indices=own)
+        right = np.count_nonzero(logits.argmax(axis=1) == classes[own])
+        return float(self.devices.total(np.array([right]))[0] / len(classes))
 
     def unfinished(self) -> Unfinished:
         """Where it stands, between two epochs."""
