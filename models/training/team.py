@@ -95,7 +95,7 @@ def _check_addresses(source: str, workers: tuple[str, ...]) -> None:
             raise UsageError(f"{source}: {address!r} is no host:port; give one for each worker, as in {_EXAMPLE}")
     twice = [address for address in workers if workers.count(address) > 1]
     if twice:
-        raise UsageError(f"{source}: {twice[0]} is there twice; every worker needs an address of its own")
+        raise UsageError(f"{source}: {twice[0]!r} is there twice; every worker needs an address of its own")
 
 
 def _from_environment(text: str) -> tuple[tuple[str, ...], int | None]:
@@ -112,6 +112,6 @@ def _from_environment(text: str) -> tuple[tuple[str, ...], int | None]:
         raise UsageError(f"TF_CONFIG cannot be read ({error!r}); {remedy}") from error
     if kind != "worker" or others:
         raise UsageError(
-            f"TF_CONFIG has tasks of the kind {', '.join(others) or kind!r}; here all are of the kind worker; {remedy}"
+            f"TF_CONFIG has tasks of the kind {', '.join(others) or repr(kind)}; here all are workers; {remedy}"
         )
     return workers, index

@@ -11,7 +11,6 @@ import models.training.loop
 from models.data import Dataset, Split, normalise, preprocess
 from models.spec import ModelSpec
 from models.training.augment import Batch
-from models.training.devices import Share
 from models.training.loop import Trainer
 from models.training.pace import STAGE
 from models.training.predict import EVALUATION_BATCH, predict_logits
