@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from export.artifact import Artifact, Manifest, load_manifest, save_manifest
 from export.contents import TensorInfo
-from export.parity import MAX_RESIZE_DROP, MIN_AGREEMENT, WAYS, accepted, judge, measure_parity
+from export.parity import MAX_RESIZE_DROP, WAYS, accepted, judge, least_agreement, measure_parity
 from models.errors import DataError, UsageError
 from models.spec import MINUS_ONE_TO_ONE
 from models.worker import Progress
@@ -37,27 +37,32 @@ def scores(theirs_wrong: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return np.stack([right, theirs], axis=1), classes
 
 
-@pytest.mark.parametrize(("wrong", "passed"), [(0, True), (4, True), (5, False)])
+@pytest.mark.parametrize(("wrong", "passed"), [(0, True), (6, True), (7, False)])
 def test_the_same_pixels_must_agree(wrong: int, passed: bool) -> None:
-    found = judge(ARTIFACT, "prepared", *scores(wrong), smaller=False)
+    found = judge(ARTIFACT, "prepared", *scores(wrong), least_agreement(ARTIFACT, "digits"), smaller=False)
     assert found.check is not None
-    assert (found.check.value, found.check.limit) == (found.agreement, MIN_AGREEMENT)
+    assert (found.check.value, found.check.limit) == (found.agreement, 0.97)
     assert found.agreement == pytest.approx(1 - wrong / COUNT)
     assert (found.passed, found.max_abs_error) == (passed, float(wrong > 0))
     assert found.top1 == 1.0
     assert found.mediapipe_top1 == pytest.approx(1 - wrong / COUNT)
 
 
+def test_random_weights_need_not_agree() -> None:
+    assert least_agreement(ARTIFACT, "random") is None
+    assert judge(ARTIFACT, "prepared", *scores(COUNT), None, smaller=False).passed
+
+
 @pytest.mark.parametrize(("wrong", "passed"), [(4, True), (8, True), (20, False)])
 def test_a_resize_fails_when_it_loses_too_much_for_sure(wrong: int, passed: bool) -> None:
-    found = judge(ARTIFACT, "odd sizes", *scores(wrong), smaller=True)
+    found = judge(ARTIFACT, "odd sizes", *scores(wrong), None, smaller=True)
     assert found.passed == passed
     assert (found.drop_ci95[0] <= MAX_RESIZE_DROP) == passed
     assert found.drop_ci95[0] < wrong / COUNT < found.drop_ci95[1]
 
 
 def test_pictures_as_they_are_are_measured_and_not_judged() -> None:
-    found = judge(ARTIFACT, "own size", *scores(COUNT), smaller=True)
+    found = judge(ARTIFACT, "own size", *scores(COUNT), None, smaller=True)
     assert found.check is None
     assert found.passed
     assert found.mediapipe_top1 == 0
