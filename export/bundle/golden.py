@@ -25,6 +25,8 @@ LEAST, MOST = 8, 16
 """Pictures: one of each class, as far as that goes."""
 MAX_TRIED = 400
 """Pictures looked at before a network counts as one that gets nothing right."""
+PATIENCE = 8
+"""Pictures of a class looked at before another class may be shown twice instead."""
 TOP = 5
 
 _SIZES = ((1.43, 1.31), (0.71, 0.83), (2.13, 1.91), (1.0, 1.17), (0.57, 0.47), (1.73, 2.03), (1.21, 0.93), (2.51, 2.77))
@@ -76,17 +78,26 @@ def golden_stage(
         )
     check_order(names, data.labels)
     predictors = {subject.contract.precision: load_tflite(subject.path, builtin_only=False) for subject in subjects}
-    wanted = max(LEAST, min(MOST, len(np.unique(data.classes[data.splits["test"]]))))
+    present = len(np.unique(data.classes[data.splits["test"]]))
+    wanted = max(LEAST, min(MOST, present))
     chosen: list[_Chosen] = []
     doubtful: list[_Chosen] = []
-    for tried, (index, turn) in enumerate(_candidates(data)):
-        report(Progress(stage=STAGE, done=min(len(chosen), wanted), total=wanted))
+    tried = 0
+    for turn, index, again in _candidates(data):
+        shown = {one.class_index for one in chosen}
+        # Each class once, before any comes again.
+        if int(data.classes[index]) in shown and len(shown) < min(wanted, present) and turn < PATIENCE:
+            continue
         if len(chosen) == wanted or tried == MAX_TRIED:
             break
-        judged = _judge(data, index, turn, len(chosen), subjects, predictors)
+        tried += 1
+        report(Progress(stage=STAGE, done=len(chosen), total=wanted))
+        judged = _judge(data, index, len(chosen) + again, subjects, predictors)
         if judged is not None:
             (chosen if judged.clear else doubtful).append(judged)
-    # Of networks that are sure of nothing, what they get right by a little.
+    # Of networks that are sure of nothing, what they get right by a little; classes not shown yet first.
+    shown = {one.class_index for one in chosen}
+    doubtful.sort(key=lambda one: one.class_index in shown)
     chosen = (chosen + doubtful)[:wanted]
     if len(chosen) < LEAST:
         raise VerificationError(
@@ -110,8 +121,8 @@ class _Chosen:
     """Whether no file's tolerance could make another class the best one."""
 
 
-def _candidates(data: Dataset) -> Iterator[tuple[int, int]]:
-    """Test pictures, class after class, spread over the classes; then the same ones again, at other sizes."""
+def _candidates(data: Dataset) -> Iterator[tuple[int, int, int]]:
+    """Turn, test picture and how often it came before: class after class, and after all the same at other sizes."""
     test = data.splits["test"]
     classes = data.classes[test]
     present = np.unique(classes)
@@ -120,15 +131,15 @@ def _candidates(data: Dataset) -> Iterator[tuple[int, int]]:
     by_class = [test[classes == number] for number in (*first, *np.setdiff1d(present, first))]
     for turn in range(MAX_TRIED):
         for indices in by_class:
-            yield int(indices[turn % len(indices)]), turn // len(indices)
+            yield turn, int(indices[turn % len(indices)]), turn // len(indices)
 
 
 def _judge(
-    data: Dataset, index: int, turn: int, number: int, subjects: Sequence[Subject], predictors: dict[str, Predict]
+    data: Dataset, index: int, size: int, subjects: Sequence[Subject], predictors: dict[str, Predict]
 ) -> _Chosen | None:
     """The picture with all inputs and outputs; None if a file names another class."""
     first = subjects[0].contract
-    picture = _at_odd_size(data.images[index], first.side_px, number + turn)
+    picture = _at_odd_size(data.images[index], first.side_px, size)
     pixels = prepare_picture(picture, first.preprocessing, first.side_px)[None]
     wanted, clear = int(data.classes[index]), True
     inputs, outputs = {}, {}
