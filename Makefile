@@ -7,7 +7,8 @@ PY := .venv/bin/python
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
 GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED EPOCHS OUTPUT AUTHOR LICENSE JSON PYTHON UPGRADE \
   DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT AA ENGINE BATCH GPU_INDEX \
-  OLD NEW MAX_REGRESSION ACROSS PURPOSE RECIPE BATCH_SIZE FINE_TUNE FROZEN_EPOCHS FLIP CLASS_WEIGHTS MIXED_PRECISION TENSORBOARD
+  OLD NEW MAX_REGRESSION ACROSS PURPOSE RECIPE BATCH_SIZE FINE_TUNE FROZEN_EPOCHS FLIP CLASS_WEIGHTS MIXED_PRECISION TENSORBOARD \
+  WORKERS WORKER_INDEX WORKER_TIMEOUT
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 # Switches: what means no is as good as not given.
@@ -42,7 +43,8 @@ help: ## show this list
 	@echo '          AUTHOR LICENSE JSON=1]; a classifier of your own: MODEL=path/to/model.keras PREPROCESSING=bytes|zero-to-one|...'
 	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but FORMAT]'
 	@echo 'train:    MODEL [DATASET RECIPE EPOCHS BATCH_SIZE FINE_TUNE=imagenet|x.keras FROZEN_EPOCHS FLIP=on|off'
-	@echo '          CLASS_WEIGHTS=balanced MIXED_PRECISION=auto|on|off TENSORBOARD=1 SEED JSON=1]'
+	@echo '          CLASS_WEIGHTS=balanced MIXED_PRECISION=auto|on|off TENSORBOARD=1 SEED WORKERS=host:port,... WORKER_INDEX'
+	@echo '          WORKER_TIMEOUT=seconds JSON=1]'
 	@echo 'bench:    MODEL [DEVICE=serial|all|local PRECISION=int8,... FORMAT RUNNER RUNNER_PATH DELEGATE=cpu,gpu THREADS=1,4'
 	@echo '          AFFINITY=big|prime|... REPEATS ACCURACY=n SUSTAINED=minutes RESUME=1 DRY_RUN=1 STRICT=1 AA=1 WEIGHTS'
 	@echo '          DATASET ADB_SERVER SEED JSON=1]; more: $(PY) -m device_bench bench --help'
@@ -84,7 +86,8 @@ train: setup ## train MODEL on DATASET; interrupted, the same command goes on
 	  $${FINE_TUNE:+"--fine-tune=$$FINE_TUNE"} $${FROZEN_EPOCHS:+"--frozen-epochs=$$FROZEN_EPOCHS"} \
 	  $${FLIP:+"--flip=$$FLIP"} $${CLASS_WEIGHTS:+"--class-weights=$$CLASS_WEIGHTS"} \
 	  $${MIXED_PRECISION:+"--mixed-precision=$$MIXED_PRECISION"} $${SEED:+"--seed=$$SEED"} \
-	  $(if $(TENSORBOARD),--tensorboard) $(if $(filter-out 0,$(JSON)),--json)
+	  $${WORKERS:+"--workers=$$WORKERS"} $${WORKER_INDEX:+"--worker-index=$$WORKER_INDEX"} \
+	  $${WORKER_TIMEOUT:+"--worker-timeout=$$WORKER_TIMEOUT"} $(if $(TENSORBOARD),--tensorboard) $(if $(filter-out 0,$(JSON)),--json)
 
 models: setup ## list the models with parameters, mult-adds and published accuracy
 	@$(PY) -m models list $(if $(filter-out 0,$(JSON)),--json)

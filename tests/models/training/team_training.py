@@ -45,6 +45,17 @@ SETTINGS = TrainSettings(
 """Everything but chance, which workers draw for themselves."""
 
 
+CHANCE = (
+    replace(SPEC, dropout=0.2),
+    replace(
+        SETTINGS,
+        phases=(replace(SETTINGS.phases[0], shift=1 / 8),),
+        method=replace(SETTINGS.method, mixup=0.2, colour=0.2),
+    ),
+)
+"""What workers draw for themselves as well."""
+
+
 def summary(trainer: Any) -> dict[str, Any]:
     """What has to come out the same."""
     return {"history": trainer.at.history, "test_top1": trainer.top1("test", trainer.pixels("test", 16))}
@@ -81,9 +92,10 @@ def work(folder: Path, index: int, addresses: tuple[str, ...], otherwise: dict[s
             os.kill(os.getpid(), signal.SIGKILL)
 
     team = Team(addresses=addresses, index=index, patience_s=otherwise.get("patience_s", 100))
-    settings = replace(SETTINGS, seed=mine.get("seed", SETTINGS.seed))
+    spec, settings = CHANCE if otherwise.get("chance") else (SPEC, SETTINGS)
+    settings = replace(settings, seed=mine.get("seed", settings.seed))
     places = Places(made=folder / f"{index}.keras", unfinished=folder / f"kept-{index}")
-    record = train(report, SPEC, "digits", settings, places, team)
+    record = train(report, spec, "digits", settings, places, team)
     return {
         "history": record["history"],
         "test_top1": record["accuracy"]["test_top1"],
