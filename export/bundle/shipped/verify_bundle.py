@@ -273,10 +273,12 @@ def probabilities(stored: Any, output: Mapping[str, Any]) -> Any:
 
 
 def compare(got: Any, expected: Any, model: Mapping[str, Any], vector: Mapping[str, Any], names: list[str]) -> float:
-    """Largest difference of any probability; the same best class, where the tolerance leaves no doubt about it.
+    """Largest difference of any probability.
+
+    Where the best class leads by more than twice the tolerance, no other can be best within it.
 
     Raises:
-        Difference: it is above the tolerance, another class is best, or the expected five are not those of the tensor.
+        Difference: it is above the tolerance, or the expected five are not those of the golden tensor.
     """
     path, limit = (
         f"{shown(model['file'])} on {shown(vector['image'])}",
@@ -295,9 +297,6 @@ def compare(got: Any, expected: Any, model: Mapping[str, Any], vector: Mapping[s
     difference = float(np.abs(here - there).max())
     if not difference <= limit:
         raise Difference(f"{path}: a probability differs by {difference:.3g} from the golden one, allowed is {limit:g}")
-    margin = there[best[0]] - np.delete(there, best[0]).max()
-    if margin > 2 * limit and int(here.argmax()) != best[0]:
-        raise Difference(f"{path}: best is {shown(names[int(here.argmax())])}, it should be {shown(names[best[0]])}")
     return difference
 
 

@@ -26,6 +26,7 @@ from models.data import prepare_picture
 from models.data.decode import read_picture
 from tests.export.bundle.contracts import ALL, IDS, make_contract
 from tests.export.bundle.test_literals import TEXTS
+from tests.export.conftest import ROOT
 
 PARSERS = {
     ".kt": Parser(Language(tree_sitter_kotlin.language())),
@@ -142,6 +143,14 @@ def test_every_template_is_used() -> None:
     names = {p.relative_to(templates).as_posix().removesuffix(".jinja") for p in templates.rglob("*.jinja")}
     parts = {"android/picture.kt", "android/best.kt"}
     assert names == {row.file for row in SNIPPETS} | parts | {"README.md", "model_card.md"}
+
+
+def test_the_kotlin_of_the_page_for_app_developers_parses() -> None:
+    page = (ROOT / "docs/app-developers.md").read_text("utf-8")
+    blocks = re.findall(r"^```kotlin\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 1
+    assert faults("page.kt", blocks[0]) == []
+    assert faults("page.kt", blocks[0].replace("frame.use {", "frame.use {{")) != []
 
 
 # The Python one, for real
