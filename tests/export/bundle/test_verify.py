@@ -141,7 +141,7 @@ def test_class_names_that_are_html_stay_text(bundle: Path) -> None:
     assert f"{INT8}: metadata's class names is " in difference(bundle)
 
 
-METADATA = [
+METADATA: list[tuple[dict[str, Any], str]] = [
     ({"name": "other"}, "metadata's name is other, the manifest says mobilenet_v1_0.25_128"),
     ({"version": "1"}, "metadata's version is 1, the manifest says"),
     ({"author": "me"}, "metadata's author is me, the manifest says None"),
