@@ -19,8 +19,8 @@ from export.precision import PRECISIONS, Precision
 from export.stages import Notes, convert_stage, onnx_stage, prepare_stage, tflite_stage
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel, load_trained, run_folder
-from models.training.settings import Phase, TrainSettings
 from models.spec import ModelSpec
+from models.training.settings import Phase, TrainSettings
 from models.weights import train_now
 from models.worker import Progress, Task, run_in_worker, run_in_workers
 from models.zoo import lookup
