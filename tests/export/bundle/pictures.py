@@ -57,7 +57,8 @@ def _alpha(width: int, height: int) -> NDArray[np.uint8]:
 def _disc(width: int, height: int) -> NDArray[np.uint8]:
     """Opaque within a disc, nothing outside."""
     y, x = np.mgrid[:height, :width]
-    return (255 * ((x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(width, height) / 2.2) ** 2)).astype(np.uint8)
+    inside = (x - width / 2) ** 2 + (y - height / 2) ** 2 < (min(width, height) / 2.2) ** 2
+    return np.where(inside, 255, 0).astype(np.uint8)
 
 
 def _gamma(value: int) -> PngImagePlugin.PngInfo:

@@ -52,7 +52,8 @@ def faults(way: str, files: Sequence[Path], theirs: Sequence[NDArray[Any]]) -> l
 def test_the_python_snippet_is_as_ours(files: list[Path]) -> None:
     names = load(render_snippets(CONTRACT)["python/classify.py"])
     load_picture, prepare = names["load_picture"], names["to_input"]
-    assert isinstance(load_picture, Callable) and isinstance(prepare, Callable)  # type: ignore[arg-type]  # noqa: PT018
+    assert callable(load_picture)
+    assert callable(prepare)
     assert faults("python", files, [prepare(load_picture(path))[0] for path in files]) == []
 
 
