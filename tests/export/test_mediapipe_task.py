@@ -80,7 +80,7 @@ def test_files_of_a_network_with_random_weights_load_and_agree(name: str, untrai
     row, pixels = PRECISIONS["tflite", name], np.load(untrained.work.test_pixels)[:20]
     theirs = answers(untrained.work.made(row), 10, pixels, tmp_path)
     # dynamic_range rounds every activation anew, in each runtime its own way; on average little remains of it.
-    most = {"float32": 1e-5, "float16": 1e-5, "int8": 0.02, "dynamic_range": 0.3}[name]
+    most = {"float32": 1e-4, "float16": 1e-4, "int8": 0.02, "dynamic_range": 0.3}[name]
     difference = np.abs(theirs - ours(untrained, row, pixels)).max(axis=1)
     assert difference.max() <= most
     assert difference.mean() <= most / 3
