@@ -32,7 +32,7 @@ endif
 
 .DEFAULT_GOAL := help
 # A folder has the name `export`, another the name `models`: without this line make would call them up to date.
-.PHONY: help setup lock export bundle train models bench devices baseline report compare history lab lab-down test slow-test lab-test page-test \
+.PHONY: help doctor setup lock export bundle train models bench devices baseline report compare history lab lab-down test slow-test lab-test page-test \
   check static format clean
 
 help: ## show this list
@@ -54,6 +54,11 @@ help: ## show this list
 	@echo 'report:   [MODEL WEIGHTS DATASET JSON=1]'
 	@echo
 	@echo 'make ends with 2 whatever failed; `$(PY) -m export run` tells 1 (a check failed) from 2 (bad input).'
+
+# It needs no set-up, and says what one would lack.
+doctor: ## check this machine: what is there, and what to install for which command
+	@python=$(PY); [ -x "$$python" ] || python=$$(sh .ci/setup which) || exit; \
+	  "$$python" -m device_bench doctor $(if $(JSON),--json)
 
 setup: ## make .venv with the locked dependencies; does nothing when it fits (PYTHON=... chooses the interpreter)
 	@sh .ci/setup

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-
-from device_bench.commands import baseline, bench, cleanup, compare, devices, history, lab, parse, pick, report
+from device_bench.commands import baseline, bench, cleanup, compare, devices, doctor, history, lab, parse, pick, report
 from models.cli import Parser, run
 
 
-def parse_arguments() -> argparse.Namespace:
+def make_parser() -> Parser:
     """The command line."""
     codes = "exit codes: 0 all passed, 1 a check failed, 2 bad input, 3 a device or its connection failed"
     parser = Parser(
@@ -17,14 +15,14 @@ def parse_arguments() -> argparse.Namespace:
         epilog=codes,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (bench, baseline, report, pick, compare, history, devices, lab, cleanup, parse):
+    for command in (bench, baseline, report, pick, compare, history, devices, lab, cleanup, doctor, parse):
         command.add_options(commands)
-    return parser.parse_args()
+    return parser
 
 
 def main() -> int:
     """Runs the command asked for."""
-    arguments = parse_arguments()
+    arguments = make_parser().parse_args()
     code: int = arguments.run(arguments)
     return code
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
 from export.commands import bundle, parity, run, show, verify_bundle
 from export.commands.options import CODES
 from models import cli
 
 
-def parse_arguments() -> argparse.Namespace:
+def make_parser() -> cli.Parser:
     """The command line."""
     parser = cli.Parser(
         prog="python -m export", description="Turns a network into verified TFLite and ONNX files.", epilog=CODES
@@ -17,12 +15,12 @@ def parse_arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (run, bundle, verify_bundle, show, parity):
         command.add_options(commands)
-    return parser.parse_args()
+    return parser
 
 
 def main() -> int:
     """Runs the command asked for."""
-    arguments = parse_arguments()
+    arguments = make_parser().parse_args()
     code: int = arguments.run(arguments)
     return code
 

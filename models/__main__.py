@@ -29,7 +29,7 @@ from models.training.team import PATIENCE_S, Team, find_team
 from models.zoo import MODELS, lookup
 
 
-def parse_arguments() -> argparse.Namespace:
+def make_parser() -> Parser:
     """The command line."""
     parser = Parser(prog="python -m models", description="The networks of the zoo, and their training.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -57,7 +57,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     data.add_argument("--build-dir", type=Path, default=Path("build"), metavar="BUILD", help="default: %(default)s")
     data.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    return parser.parse_args()
+    return parser
 
 
 def _add_train(commands: argparse._SubParsersAction[Parser]) -> None:
@@ -305,7 +305,7 @@ def show_data(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """Runs the command asked for."""
-    arguments = parse_arguments()
+    arguments = make_parser().parse_args()
     commands = {
         "list": list_models,
         "info": show_model,

@@ -286,3 +286,22 @@ def test_the_lock_covers_the_project_and_its_development_tools() -> None:
     for text in project["dependencies"] + project["optional-dependencies"]["dev"]:
         wanted = Requirement(text)
         assert pinned[wanted.name] in wanted.specifier, f"make lock: {text}"
+
+
+def test_doctor_needs_no_set_up(clone: Path) -> None:
+    ran = make(clone, "doctor", "JSON=1")
+    assert json.loads(ran.stdout) == ["-m", "device_bench", "doctor", "--json"]
+    assert "chatter" not in ran.stderr
+
+
+def test_before_the_set_up_the_doctor_runs_on_the_python_that_it_would_take(clone: Path) -> None:
+    shutil.copy(ROOT / ".ci/setup", clone / ".ci")
+    for file in ("requirements.lock", "pyproject.toml"):
+        (clone / file).touch()
+    shutil.rmtree(clone / ".venv")
+    package = clone / "device_bench"
+    package.mkdir()
+    (package / "__main__.py").write_text("import os, sys; print(os.path.realpath(sys.executable), sys.argv[1:])")
+    ran = make(clone, "doctor", PYTHON=sys.executable)
+    assert ran.stdout == f"{Path(sys.executable).resolve()} ['doctor']\n", ran.stderr
+    assert not (clone / ".venv").exists()
