@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 import models.train
+from models.build import build
 from models.data import Dataset, Split, preprocess
 from models.errors import TrainingError
+from models.files import sha256_file
 from models.load import load_checkpoint
 from models.spec import ModelSpec
 from models.train import LAST_GOOD, STAGE, Places, train
@@ -121,6 +123,26 @@ def test_what_was_computed_in_float16_is_kept_and_tested_in_float32(
     model = assert_accuracy(tmp_path / "trained.keras", least, few, record)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert keras.mixed_precision.dtype_policy().name == "float32"
+
+
+@pytest.mark.usefixtures("few")
+def test_fine_tuning_starts_from_the_weights_given_and_keeps_their_normalization(
+    tmp_path: Path, least: ModelSpec
+) -> None:
+    source = build(replace(least, num_classes=3))
+    norm = source.get_layer("conv_1_norm")
+    norm.set_weights([values + 0.25 for values in norm.get_weights()])
+    given = tmp_path / "theirs.keras"
+    source.save(given)
+    head, whole = settings((16, 1), (16, 1)).phases
+    plan = TrainSettings(seed=0, phases=(replace(head, frozen=True), whole), fine_tune=str(given))
+    record = train(ignore, least, "digits", plan, places(tmp_path))
+    model = load_checkpoint(tmp_path / "trained.keras", least)
+    assert all(map(np.array_equal, model.get_layer("conv_1_norm").get_weights(), norm.get_weights()))
+    kernel, theirs = (np.array(network.get_layer("conv_1").kernel) for network in (model, source))
+    assert 0 < np.abs(kernel - theirs).max() < 0.1
+    assert record["started_from_sha256"] == sha256_file(given)
+    assert record["settings"]["fine_tune"] == str(given)
 
 
 def assert_accuracy(path: Path, spec: ModelSpec, data: Dataset, record: dict[str, Any]) -> keras.Model:
