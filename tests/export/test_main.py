@@ -78,7 +78,9 @@ def assert_true(folder: Path) -> None:
 # The help, and what it refuses: first, because another process trains the network for the rest meanwhile
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--help"], ["run", "--help"], ["bundle", "--help"], ["verify-bundle", "--help"]], ids=" ".join
+)
 def test_help_comes_at_once_and_without_the_heavy_libraries(words: list[str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "export", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -132,7 +132,7 @@ def shown(page: str) -> tuple[str, int]:
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(TEXTS.filter(str.strip))
 def test_no_text_from_outside_becomes_markup_in_a_page(text: str) -> None:
     plain, hostile = shown(card("x")), shown(card(text))

@@ -109,7 +109,7 @@ def test_the_build_file_says_what_google_play_and_the_runtime_ask_for() -> None:
     assert "pod 'TensorFlowLiteSwift'" in pods
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(name=TEXTS, dtype=st.sampled_from(["uint8", "float32"]))
 def test_a_hostile_name_of_a_network_stays_a_comment(name: str, dtype: str) -> None:
     plain, hostile = (render_snippets(make_contract(dtype, model=model)) for model in ("x", name))
@@ -123,7 +123,7 @@ def test_a_hostile_name_of_a_network_stays_a_comment(name: str, dtype: str) -> N
         assert text.isascii() or all(c.isprintable() or c == "\n" for c in text)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(name=TEXTS)
 def test_even_a_hostile_file_name_would_stay_a_string(name: str) -> None:
     # Bundles never have one; the templates do not rely on it.
