@@ -63,10 +63,13 @@ doctor: ## check this machine: what is there, and what to install for which comm
 setup: ## make .venv with the locked dependencies; does nothing when it fits (PYTHON=... chooses the interpreter)
 	@sh .ci/setup
 
+# What MediaPipe asks for to draw and to record, which nobody does here: 0.3 GB, and Keras would load it at every start.
+UNUSED := opencv-contrib-python matplotlib contourpy cycler fonttools kiwisolver pyparsing sounddevice cffi pycparser
+
 lock: ## resolve requirements.lock again, keeping the versions in it (UPGRADE=1 moves them); needs uv
 	@uv --version >/dev/null 2>&1 || { echo 'make lock needs uv: python3 -m pip install uv' >&2; exit 2; }
 	@uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --only-binary :all: \
-	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $${UPGRADE:+--upgrade} \
+	  --no-emit-index-url --no-emit-find-links $(UNUSED:%=--no-emit-package %) --custom-compile-command 'make lock' $${UPGRADE:+--upgrade} \
 	  --output-file requirements.lock pyproject.toml
 
 # The colon must touch the name: `export :` would be make's keyword.
