@@ -16,6 +16,9 @@ from export.precision import PRECISIONS
 
 MAX_CLASSES_NAMED = 20
 
+OLDEST_RUNTIME = "TensorFlow Lite 2.14"
+"""Under whose tflite-runtime 2.14.0 such files were run and agreed (docs/export.md, Old runtimes)."""
+
 
 def render_readme(manifest: Manifest, contracts: Sequence[tuple[Artifact, Contract]], names: Sequence[str]) -> str:
     """The bundle's first page."""
@@ -25,6 +28,8 @@ def render_readme(manifest: Manifest, contracts: Sequence[tuple[Artifact, Contra
         classes=len(names),
         images=manifest.weights["images"],
         background=background_index(names),
+        oldest=OLDEST_RUNTIME,
+        runtime=f"ai-edge-litert {manifest.tools.get('ai-edge-litert', 'of unknown version')}",
         models=[_row(artifact, contract) for artifact, contract in contracts],
     )
 

@@ -117,6 +117,13 @@ def test_the_first_page_says_why_there_is_no_snippet_for_mediapipe(fit: str) -> 
     assert "MediaPipeClassifier" not in page
 
 
+def test_the_first_page_says_what_the_files_run_on(bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text("utf-8"))
+    page = (bundle / "README.md").read_text("utf-8")
+    version = manifest["tools"]["ai-edge-litert"]
+    assert f"Runs on TensorFlow Lite 2.14 and every later LiteRT; proven here with ai-edge-litert {version}." in page
+
+
 def test_the_first_page_names_a_background_class() -> None:
     contract = make_contract()
     arguments = make_manifest(contract), [(make_artifact(contract), contract)]

@@ -1,4 +1,4 @@
-"""Golden pictures: each class once if that can be, only what all files get right, and an error if that is too little."""
+"""Golden pictures: each class once if that can be, only what all files get right, an error if that is too little."""
 
 import json
 from collections.abc import Callable
