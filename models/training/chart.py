@@ -119,9 +119,10 @@ def _height(value: float, panel: Panel) -> float:
 def even_ticks(low: float, high: float) -> list[float]:
     """About five round numbers, evenly spaced, that enclose the range."""
     size = max(abs(low), abs(high))
-    if high - low <= 1e-6 * size or size < 1e-30:
+    if high - low <= max(1e-6 * size, 1e-30):
         # As good as flat.
-        low, high = low - 0.5 * (size or 1), high + 0.5 * (size or 1)
+        margin = 0.5 * size if size > 1e-30 else 0.5
+        low, high = low - margin, high + margin
     rough = (high - low) / 4
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))

@@ -307,13 +307,13 @@ def test_it_is_said_why_a_training_starts_and_what_is_used(
     assert len(made) == 1
 
 
-@pytest.mark.parametrize("choice", ["missing.keras", "imagenet", "Auto", "/"])
+@pytest.mark.parametrize("choice", ["missing.keras", "ImageNet", "Auto", "/"])
 def test_a_path_that_leads_nowhere_is_refused_with_the_choices(
     tmp_path: Path, made: list[tuple[str, str, TrainSettings]], choice: str
 ) -> None:
     with pytest.raises(WeightsError) as raised:
         obtain(tmp_path / "build", choice)
-    message = f"checkpoint {choice} does not exist; give the path of a .keras file, or auto, or random"
+    message = f"checkpoint {choice} does not exist; give the path of a .keras file, or auto, random or imagenet"
     assert str(raised.value) == message
     assert made == []
     assert not (tmp_path / "build").exists()
@@ -348,7 +348,7 @@ def test_an_interrupted_training_says_what_is_kept_and_how_it_goes_on(
 
     for strike, said in (
         (at_once, ""),
-        (after_two_epochs, f"2 finished epochs are kept in {folder / 'training'}; the same command goes on from there"),
+        (after_two_epochs, f"2 finished epochs kept in {folder / 'training'}; the same command goes on from there"),
     ):
         monkeypatch.setattr(models.weights, "run_in_worker", strike)
         with pytest.raises(KeyboardInterrupt) as raised:

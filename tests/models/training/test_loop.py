@@ -180,7 +180,7 @@ def test_progress_counts_the_steps_of_each_phase_to_their_end(
         assert first.endswith("top-1 50.0%, loss 1.000")
         assert last.startswith("validation ") is (size_px == 16)
     whole = [report for report in reports if report.stage == STAGE]
-    assert (whole[-1].done, whole[-1].total, whole[-1].detail) == (1000, 1000, "about 0 s left, learning rate 2.7e-03")
+    assert (whole[-1].done, whole[-1].total, whole[-1].detail) == (1000, 1000, "about 0 s left, learning rate 1.6e-03")
     checks = [report for report in reports if report.stage == "validation accuracy"]
     assert (checks[0].done, checks[-1].done, checks[-1].total) == (0, 20, 20)
 
