@@ -9,7 +9,7 @@ from typing import Any
 
 from models.checkpoint import KERAS_FILE, TrainedModel, check_keras_file, load_trained, run_folder, save_trained
 from models.data import DATASETS, as_imagenet, dataset_slug, find_dataset
-from models.errors import WeightsError
+from models.errors import WeightsError, WorkerError
 from models.files import sha256_file, work_folder
 from models.imagenet import IMAGENET, find_release
 from models.imagenet.obtain import load_obtained, obtain_imagenet
@@ -17,7 +17,7 @@ from models.spec import ModelSpec
 from models.training import keep
 from models.training.recipes import plan_training
 from models.training.settings import TrainSettings
-from models.training.team import Team
+from models.training.team import OVERDUE, Team
 from models.worker import STARTING, Progress, Report, run_in_worker
 
 AUTO, RANDOM = "auto", "random"
@@ -139,8 +139,8 @@ def train_now(
     with work_folder(folder) as work:
         made, events = work / KERAS_FILE, folder / TENSORBOARD if tensorboard else None
         try:
-            record = run_in_worker(
-                _train, spec, dataset, settings, made, work, unfinished, events, team, report=report
+            record = _run(
+                team, report, spec, dataset, settings, made, work, unfinished, events
             )  # fmt: skip
         except KeyboardInterrupt as interrupt:
             raise _interrupted(interrupt, unfinished) from None
@@ -163,10 +163,17 @@ def help_train(spec: ModelSpec, dataset: str, settings: TrainSettings, report: R
     find_dataset(dataset).prepare(report)
     with tempfile.TemporaryDirectory(prefix="training-") as folder:
         work = Path(folder)
-        record: dict[str, Any] = run_in_worker(
-            _train, spec, dataset, settings, work / KERAS_FILE, None, work / keep.FOLDER, None, team, report=report
-        )
-        return record
+        return _run(team, report, spec, dataset, settings, work / KERAS_FILE, None, work / keep.FOLDER, None)
+
+
+def _run(team: Team | None, report: Report, *args: object) -> dict[str, Any]:
+    try:
+        record: dict[str, Any] = run_in_worker(_train, *args, team, report=report)
+    except WorkerError as error:
+        if team and OVERDUE.name in str(error):
+            raise team.absent(team.silent()) from error
+        raise
+    return record
 
 
 def _interrupted(interrupt: KeyboardInterrupt, unfinished: Path | None) -> KeyboardInterrupt:
@@ -176,7 +183,7 @@ def _interrupted(interrupt: KeyboardInterrupt, unfinished: Path | None) -> Keybo
         return interrupt
     epochs = len(found[1].history)
     return KeyboardInterrupt(
-        f"{epochs} finished epochs are kept in {unfinished}; the same command goes on from there"
+        f"{epochs} finished epoch{'s' * (epochs > 1)} kept in {unfinished}; the same command goes on from there"
     )  # fmt: skip
 
 

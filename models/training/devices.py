@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.errors import TeamError, UsageError
-from models.training.team import Team
+from models.training.team import OVERDUE, Team
 from models.worker import Progress, Report
 
 STAGE = "workers"
@@ -186,30 +186,24 @@ def open_devices(team: Team | None, report: Report) -> Devices:
 
 
 def _open_team(team: Team, report: Report) -> Devices:
-    """Waits for all workers, TensorFlow in a thread: it would wait for ever."""
-    opened: list[Any] = []
-    thread = threading.Thread(target=lambda: opened.append(_connect(team)), daemon=True)
-    thread.start()
-    count, missing, waited_s = len(team.addresses), [], 0.0
-    while thread.is_alive() and waited_s < team.patience_s:
-        missing = team.silent()
-        detail = f"waiting for {team.names(missing)}" if missing else ""
-        report(Progress(stage=STAGE, done=count - len(missing), total=count + 1, detail=detail))
-        thread.join(1.0)
-        waited_s += 1.0
-    if thread.is_alive():
-        who = team.names(team.silent()) or "another worker"
-        raise TeamError(
-            f"{who} did not come within {team.patience_s:g} s; start the same command there with its own "
-            "--worker-index, and let its port through the firewall"
-        )
-    if isinstance(opened[0], Exception):
-        raise UsageError(
-            f"{team.name(team.index)} cannot start here: {_first_line(opened[0])}; "
-            "give it a port that no other program uses"
-        ) from opened[0]
-    report(Progress(stage=STAGE, done=count + 1, total=count + 1, detail=f"all {count} are there"))
-    return Devices(opened[0], team)
+    count = len(team.addresses)
+
+    def tell(missing: list[int]) -> None:
+        detail = f"waiting for {team.names(missing)}" if missing else f"all {count} are there"
+        report(Progress(stage=STAGE, done=count - len(missing), total=count, detail=detail))
+
+    team.gather(tell)
+    # A worker that died since would be waited for without end, and TensorFlow holds Python's lock while it waits: only
+    # the system can end this.
+    signal.signal(OVERDUE, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, team.patience_s)
+    try:
+        return Devices(_connect(team), team)
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise TeamError(f"TensorFlow cannot connect the workers: {first}; start all of them again") from error
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _connect(team: Team) -> Any:
@@ -217,11 +211,4 @@ def _connect(team: Team) -> Any:
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         cluster, task_type="worker", task_id=team.index, rpc_layer="grpc"
     )
-    try:
-        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it ends here, in a thread
-        return error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)

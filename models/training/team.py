@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from models.errors import UsageError
+from models.errors import TeamError, UsageError
 
 PATIENCE_S = 300.0
 """Until all workers have come: people start them by hand, one after the other."""
 PROBE_S = 2.0
+OVERDUE = signal.SIGALRM
+"""Ends a worker whose TensorFlow waits for another one that will not come."""
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
 _EXAMPLE = "--workers 10.0.0.5:7000,10.0.0.6:7000"
 
@@ -41,6 +46,44 @@ class Team:
     def names(self, numbers: list[int]) -> str:
         """What several are called."""
         return " and ".join(map(self.name, numbers))
+
+    def gather(self, tell: Callable[[list[int]], object]) -> None:
+        """Waits until all other workers listen at their addresses, and listens meanwhile; TensorFlow does afterwards.
+
+        Args:
+            tell: Takes the numbers of those that are missing.
+
+        Raises:
+            TeamError: not all came in time.
+            UsageError: this worker's port cannot be had.
+        """
+        end_s = time.monotonic() + self.patience_s
+        with self._listening():
+            tell(missing := self.silent())
+            while missing:
+                if time.monotonic() > end_s:
+                    raise self.absent(missing)
+                time.sleep(0.5)
+                tell(missing := self.silent())
+
+    def _listening(self) -> socket.socket:
+        port = int(self.addresses[self.index].rpartition(":")[2])
+        try:
+            if socket.has_dualstack_ipv6():
+                return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+            return socket.create_server(("", port))
+        except OSError as error:
+            raise UsageError(
+                f"{self.name(self.index)} cannot listen at port {port} here: {os.strerror(error.errno or 0)}; give it another port, "
+                "in the command of every worker"
+            ) from error
+
+    def absent(self, missing: list[int]) -> TeamError:
+        """What to say of workers that did not come."""
+        return TeamError(
+            f"{self.names(missing) or 'another worker'} did not come within {self.patience_s:g} s; start the same "
+            "command there with its own --worker-index, and let its port through the firewall"
+        )
 
     def silent(self) -> list[int]:
         """Numbers of the other workers that accept no connection now."""

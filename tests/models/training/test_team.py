@@ -1,16 +1,24 @@
 import json
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, nullcontext, suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import UsageError
+from models.errors import TeamError, UsageError
 from models.training.team import PATIENCE_S, Team, find_team
 
 TWO = ("10.0.0.5:7000", "10.0.0.6:7000")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
 
 
 def config(workers: Any = TWO, kind: str = "worker", index: Any = 1, **others: Any) -> dict[str, str]:
@@ -100,3 +108,45 @@ def test_workers_that_accept_no_connection_are_known() -> None:
         closed.close()
         addresses = ("own.invalid:1", *(f"127.0.0.1:{port}" for port in ports), "nowhere.invalid:7")
         assert Team(addresses=addresses, index=0).silent() == [2, 3]
+
+
+@pytest.fixture
+def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets workers not listen, which they do on all interfaces."""
+    monkeypatch.setattr(Team, "_listening", nullcontext)
+
+
+@pytest.mark.usefixtures("unheard")
+def test_workers_are_waited_for(free_port: int) -> None:
+    told: list[list[int]] = []
+    with ExitStack() as late:
+
+        def tell(missing: list[int]) -> None:
+            told.append(missing)
+            if len(told) == 1:
+                late.enter_context(socket.create_server(("127.0.0.1", free_port)))
+
+        Team(addresses=("own.invalid:1", f"127.0.0.1:{free_port}"), index=0, patience_s=60).gather(tell)
+    assert told == [[1], []]
+
+
+@pytest.mark.usefixtures("unheard")
+def test_a_worker_that_does_not_come_is_named(free_port: int) -> None:
+    team = Team(addresses=(f"127.0.0.1:{free_port}", "own.invalid:1"), index=1, patience_s=0.1)
+    with pytest.raises(TeamError) as error:
+        team.gather(lambda _: None)
+    assert str(error.value) == (
+        f"worker 0 (127.0.0.1:{free_port}) did not come within 0.1 s; start the same command there with its own "
+        "--worker-index, and let its port through the firewall"
+    )
+
+
+def test_a_port_that_another_program_has_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UsageError) as refusal:
+            Team(addresses=(f"127.0.0.1:{port}", "b.invalid:1"), index=0).gather(lambda _: None)
+    assert str(refusal.value) == (
+        f"worker 0 (127.0.0.1:{port}) cannot listen at port {port} here: Address already in use; give it another port, "
+        "in the command of every worker"
+    )
