@@ -74,8 +74,8 @@ class Team:
             return socket.create_server(("", port))
         except OSError as error:
             raise UsageError(
-                f"{self.name(self.index)} cannot listen at port {port} here: {os.strerror(error.errno or 0)}; give it another port, "
-                "in the command of every worker"
+                f"{self.name(self.index)} cannot listen at port {port} here: {os.strerror(error.errno or 0)}; "
+                "give it another port, in the command of every worker"
             ) from error
 
     def absent(self, missing: list[int]) -> TeamError:
