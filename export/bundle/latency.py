@@ -23,7 +23,7 @@ class Latency:
     """As people call it, with its system."""
     emulated: bool
     how: str
-    """Runner, delegate, threads and affinity."""
+    """Runner, delegate, threads, and the CPUs if they were chosen."""
     statistic: str
     median_us: float
     low_us: float
@@ -98,7 +98,11 @@ def _case(case: Any) -> str:
 
 
 def _conditions(case: Any) -> str:
-    return f"{case['runner']}, {case['delegate']}, {int(case['threads'])} threads, affinity {case['affinity']}"
+    threads = int(case["threads"])
+    words = [case["runner"], case["delegate"], f"{threads} thread{'s' * (threads > 1)}"]
+    return ", ".join(
+        str(word) for word in (*words, *([f"on {case['affinity']}"] if case["affinity"] != "none" else []))
+    )
 
 
 def _number(value: Any) -> float:

@@ -287,7 +287,10 @@ def test_the_command_says_what_to_send_to_whom(full: Exported, copied: Path, run
     assert run.returncode == 0, run.stderr
     archive = place_of(copied, full) / f"{full.folder.name}.zip"
     lines = run.stdout.splitlines()
-    assert f"send:    {archive} to your Android, iOS and web developers; it begins with README.md" in lines
+    assert f"send:    {archive}" in lines
+    assert (
+        "to:      Android, iOS and web developers; they begin with README.md and run python verify_bundle.py" in lines
+    )
     assert sum(line.startswith("ok ") for line in lines) == 8
     # int8 for CPUs, float16 for GPUs, if nothing else is asked for.
     assert {p.name for p in (archive.with_suffix("") / "models").iterdir()} == {

@@ -36,6 +36,7 @@ def test_a_record_of_a_benchmark_gives_a_row_per_case(folder: Path) -> None:
     latency = next(s["latency"] for s in record["summaries"] if s["case"].startswith("int8"))
     assert (row.median_us, row.low_us, row.high_us) == (latency["median_us"], latency["low_us"], latency["high_us"])
     assert row.measured == "2026-11-21"
+    assert row.how == "classic, cpu, 1 thread"
 
 
 def test_results_of_other_files_are_not_theirs(folder: Path) -> None:
