@@ -78,27 +78,7 @@ def golden_stage(
         )
     check_order(names, data.labels)
     predictors = {subject.contract.precision: load_tflite(subject.path, builtin_only=False) for subject in subjects}
-    present = len(np.unique(data.classes[data.splits["test"]]))
-    wanted = max(LEAST, min(MOST, present))
-    chosen: list[_Chosen] = []
-    doubtful: list[_Chosen] = []
-    tried = 0
-    for turn, index, again in _candidates(data):
-        shown = {one.class_index for one in chosen}
-        # Each class once, before any comes again.
-        if int(data.classes[index]) in shown and len(shown) < min(wanted, present) and turn < PATIENCE:
-            continue
-        if len(chosen) == wanted or tried == MAX_TRIED:
-            break
-        tried += 1
-        report(Progress(stage=STAGE, done=len(chosen), total=wanted))
-        judged = _judge(data, index, len(chosen) + again, subjects, predictors)
-        if judged is not None:
-            (chosen if judged.clear else doubtful).append(judged)
-    # Of networks that are sure of nothing, what they get right by a little; classes not shown yet first.
-    shown = {one.class_index for one in chosen}
-    doubtful.sort(key=lambda one: one.class_index in shown)
-    chosen = (chosen + doubtful)[:wanted]
+    chosen = _choose(report, data, subjects, predictors)
     if len(chosen) < LEAST:
         raise VerificationError(
             f"all of {', '.join(predictors)} get only {len(chosen)} of {MAX_TRIED} test pictures right, at least "
@@ -119,6 +99,33 @@ class _Chosen:
     """Both by precision, as the tensors have them."""
     clear: bool
     """Whether no file's tolerance could make another class the best one."""
+
+
+def _choose(
+    report: Report, data: Dataset, subjects: Sequence[Subject], predictors: dict[str, Predict]
+) -> list[_Chosen]:
+    """Pictures that all files get right, one of each class as far as that goes."""
+    present = len(np.unique(data.classes[data.splits["test"]]))
+    wanted = max(LEAST, min(MOST, present))
+    chosen: list[_Chosen] = []
+    doubtful: list[_Chosen] = []
+    tried = 0
+    for turn, index, again in _candidates(data):
+        shown = {one.class_index for one in chosen}
+        # Each class once, before any comes again.
+        if int(data.classes[index]) in shown and len(shown) < min(wanted, present) and turn < PATIENCE:
+            continue
+        if len(chosen) == wanted or tried == MAX_TRIED:
+            break
+        tried += 1
+        report(Progress(stage=STAGE, done=len(chosen), total=wanted))
+        judged = _judge(data, index, len(chosen) + again, subjects, predictors)
+        if judged is not None:
+            (chosen if judged.clear else doubtful).append(judged)
+    # Of networks that are sure of nothing, what they get right by a little; classes not shown yet first.
+    shown = {one.class_index for one in chosen}
+    doubtful.sort(key=lambda one: one.class_index in shown)
+    return (chosen + doubtful)[:wanted]
 
 
 def _candidates(data: Dataset) -> Iterator[tuple[int, int, int]]:
