@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from device_bench.commands import baseline, bench, cleanup, compare, devices, doctor, history, lab, parse, pick, report
+from device_bench.commands import (
+    baseline,
+    bench,
+    cleanup,
+    compare,
+    completion,
+    devices,
+    doctor,
+    history,
+    lab,
+    parse,
+    pick,
+    report,
+)
 from models.cli import Parser, run
 
 
@@ -15,7 +28,7 @@ def make_parser() -> Parser:
         epilog=codes,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (bench, baseline, report, pick, compare, history, devices, lab, cleanup, doctor, parse):
+    for command in (bench, baseline, report, pick, compare, history, devices, lab, cleanup, doctor, completion, parse):
         command.add_options(commands)
     return parser
 
