@@ -1,6 +1,6 @@
 """The manifest's preprocessing by independent implementations: ours, the Python snippet and MediaPipe.
 
-The JavaScript one is in `test_in_chromium.py`, what may differ in `levels.py`; `docs/metadata.md` explains it.
+The JavaScript one is in `test_in_chromium.py`, what may differ in `levels.py`; `docs/preprocessing.md` explains it.
 """
 
 import json
