@@ -32,8 +32,8 @@ endif
 
 .DEFAULT_GOAL := help
 # A folder has the name `export`, another the name `models`: without this line make would call them up to date.
-.PHONY: help doctor setup lock export bundle train models bench devices baseline report compare history lab lab-down test slow-test lab-test page-test \
-  check static format clean
+.PHONY: help doctor setup lock export bundle train models bench devices baseline report compare history lab lab-down test \
+  slow-test lab-test page-test check static format clean
 
 help: ## show this list
 	@echo 'make TARGET [NAME=value ...]'
@@ -145,7 +145,7 @@ lab-test: setup ## run the tests on emulated phones (Linux; builds them on the f
 	@$(PY) -m device_bench lab build
 	@$(PY) -m pytest -m lab
 
-page-test: setup ## run the tests of the report page in Chromium (apt install chromium)
+page-test: setup ## run the tests of the report's and the bundle's page in Chromium (apt install chromium npm)
 	@$(PY) -m pytest -m page
 
 check: static test ## all that continuous integration runs
