@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,6 +56,25 @@ def save_trained(made: Path, folder: Path, record: dict[str, Any], beside: Seque
         replace_file(made, folder / KERAS_FILE)
     write_file(folder / JSON_FILE, format_json(record).encode())
     return _trained(folder, record, digest)
+
+
+def make_reproducible(path: Path) -> None:
+    """Writes a `.keras` archive anew without the time of day and the memory addresses that Keras puts into it.
+
+    Equal weights then give equal bytes.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in sorted(archive.namelist())}
+    members["metadata.json"] = json.dumps({**json.loads(members["metadata.json"]), "date_saved": ""}).encode()
+    numbers: dict[bytes, int] = {}
+    members["config.json"] = re.sub(
+        rb'("shared_object_id": )(\d+)',
+        lambda match: match[1] + str(numbers.setdefault(match[2], len(numbers) + 1)).encode(),
+        members["config.json"],
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def load_trained(folder: Path) -> TrainedModel | None:

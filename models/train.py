@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -16,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.build import build
+from models.checkpoint import make_reproducible
 from models.data import Dataset, load_dataset
 from models.errors import TrainingError
 from models.files import output_errors, write_file
@@ -55,25 +54,6 @@ class Places:
     """Folder for what a further run goes on from; None: an interrupted run starts anew."""
     tensorboard: Path | None = None
     """Folder for TensorBoard's events; None for none."""
-
-
-def make_reproducible(path: Path) -> None:
-    """Writes a `.keras` archive anew without the time of day and the memory addresses that Keras puts into it.
-
-    Equal weights then give equal bytes.
-    """
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in sorted(archive.namelist())}
-    members["metadata.json"] = json.dumps({**json.loads(members["metadata.json"]), "date_saved": ""}).encode()
-    numbers: dict[bytes, int] = {}
-    members["config.json"] = re.sub(
-        rb'("shared_object_id": )(\d+)',
-        lambda match: match[1] + str(numbers.setdefault(match[2], len(numbers) + 1)).encode(),
-        members["config.json"],
-    )
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def save_network(weights: list[Any], spec: ModelSpec, made: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from models.data import DATASETS, as_imagenet, dataset_slug, find_dataset
 from models.errors import WeightsError, WorkerError
 from models.files import sha256_file, work_folder
 from models.imagenet import IMAGENET, find_release
+from models.imagenet.download import swept
 from models.imagenet.obtain import load_obtained, obtain_imagenet
 from models.spec import ModelSpec
 from models.training import keep
@@ -139,9 +141,7 @@ def train_now(
     with work_folder(folder) as work:
         made, events = work / KERAS_FILE, folder / TENSORBOARD if tensorboard else None
         try:
-            record = _run(
-                team, report, spec, dataset, settings, made, work, unfinished, events
-            )  # fmt: skip
+            record = _run(team, report, spec, dataset, settings, made, work, unfinished, events)
         except KeyboardInterrupt as interrupt:
             raise _interrupted(interrupt, unfinished) from None
         trained = save_trained(made, folder, record, beside=[work / name for name in record.get("curves", {}).values()])
@@ -166,9 +166,13 @@ def help_train(spec: ModelSpec, dataset: str, settings: TrainSettings, report: R
         return _run(team, report, spec, dataset, settings, work / KERAS_FILE, None, work / keep.FOLDER, None)
 
 
-def _run(team: Team | None, report: Report, *args: object) -> dict[str, Any]:
+def _run(
+    team: Team | None, report: Report, spec: ModelSpec, dataset: str, settings: TrainSettings, *places: Path | None
+) -> dict[str, Any]:
     try:
-        record: dict[str, Any] = run_in_worker(_train, *args, team, report=report)
+        # Its process may download the weights to start from, and be ended amid that.
+        with swept() if settings.fine_tune == IMAGENET else nullcontext():
+            record: dict[str, Any] = run_in_worker(_train, spec, dataset, settings, *places, team, report=report)
     except WorkerError as error:
         if team and OVERDUE.name in str(error):
             raise team.absent(team.silent()) from error

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import KERAS_FILE, TrainedModel, load_trained, save_trained
+from models.checkpoint import KERAS_FILE, TrainedModel, load_trained, make_reproducible, save_trained
 from models.files import output_errors, sha256_file, work_folder
 from models.imagenet.download import models_folder, swept
 from models.imagenet.released import CLASS_COUNT, IMAGENET, LICENCE, Release
@@ -43,7 +43,6 @@ def _make(report: Report, spec: ModelSpec, release: Release, made: Path) -> dict
     # Here, in the worker, TensorFlow may be imported.
     report(Progress(stage=STARTING, done=0, total=1))
     from models.imagenet.network import load_imagenet
-    from models.train import make_reproducible
 
     report(Progress(stage=STARTING, done=1, total=1))
     spec = replace(spec, num_classes=CLASS_COUNT)

@@ -356,6 +356,26 @@ def test_an_interrupted_training_says_what_is_kept_and_how_it_goes_on(
         assert str(raised.value) == said
 
 
+@pytest.mark.parametrize(("fine_tune", "left"), [("imagenet", []), (None, [".partial-killed"])])
+def test_a_training_ended_amid_a_download_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fine_tune: str | None, left: list[str]
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    cache = tmp_path / "keras" / "models"
+    cache.mkdir(parents=True)
+
+    def ended_amid_a_download(*_args: object, report: object) -> None:
+        assert callable(report)
+        (cache / ".partial-killed").mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models.weights, "run_in_worker", ended_amid_a_download)
+    settings = TrainSettings(seed=0, phases=(), fine_tune=fine_tune)
+    with pytest.raises(KeyboardInterrupt):
+        train_now(SPEC, "digits", settings, tmp_path / "run", lambda _: None)
+    assert [path.name for path in cache.iterdir()] == left
+
+
 def test_a_finished_training_forgets_where_it_stood(tmp_path: Path, made: list[tuple[str, str, TrainSettings]]) -> None:
     folder = tmp_path / f"{SPEC.name}-digits"
     keep.save_unfinished(

@@ -1,5 +1,10 @@
 """Weights of another training to start from."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,3 +87,31 @@ def test_another_network_is_refused(tmp_path: Path, tiny: ModelSpec) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, tiny: ModelSpec) -> None:
     with pytest.raises(WeightsError, match=r"missing\.keras does not exist"):
         starting_weights(tiny, str(tmp_path / "missing.keras"), ignore)
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_server_is_silent_leaves_nothing_of_the_download(tmp_path: Path) -> None:
+    build, cache = tmp_path / "build", tmp_path / "keras" / "models"
+    command = [sys.executable, "-m", "models", "train", "--model=mobilenet_v1_0.25_128", "--fine-tune=imagenet"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(120)
+        # Keras' server is asked by way of a proxy, which takes the connection and says nothing.
+        environment = {**os.environ, "https_proxy": f"http://127.0.0.1:{silent.getsockname()[1]}", "no_proxy": ""}
+        environment |= {"KERAS_HOME": str(tmp_path / "keras")}
+        with subprocess.Popen(
+            [*command, "--build-dir", str(build)],
+            cwd=Path(__file__).parents[3], env=environment, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            try:
+                connection, _ = silent.accept()
+                assert len(list(cache.iterdir())) == 1, "it is in the making"
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=60)
+            finally:
+                process.kill()
+                process.wait()
+        connection.close()
+    assert process.returncode == 130
+    assert said.endswith("interrupted: nothing was left half-written; the same command starts again\n")
+    assert list(cache.iterdir()) == []
+    assert not build.exists()
