@@ -20,9 +20,10 @@ from device_bench.commands.options import (
     add_weights_options,
     check_durations,
     count,
+    next_line,
     number,
 )
-from models.cli import inert, one_line, progress_display, result_console, words
+from models.cli import one_line, progress_display, result_console, words
 from models.files import format_json
 from models.zoo import lookup
 
@@ -115,7 +116,7 @@ def run_baseline(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"error: {one_line(str(error))}\n")
         return error.exit_code
     if not arguments.json:
-        result_console().print(f"next:  make bench MODEL={inert(spec.name)}", highlight=False)
+        result_console().print(next_line("bench", arguments), highlight=False, soft_wrap=True)
     return 0
 
 

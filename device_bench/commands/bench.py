@@ -17,6 +17,7 @@ from device_bench.commands.options import (
     add_process_options,
     add_weights_options,
     check_durations,
+    next_line,
     number,
     numbers,
     seconds,
@@ -156,7 +157,7 @@ def run_bench(arguments: argparse.Namespace) -> int:
     elif arguments.json:
         print_json(outcomes)
     else:
-        print_tables(outcomes, spec.name)
+        print_tables(outcomes, next_line("bench", arguments, "ACCURACY=100", "SUSTAINED=5"))
     return exit_code(outcomes)
 
 
@@ -253,8 +254,8 @@ def print_json(outcomes: list[Outcome]) -> None:
     print(format_json({"schema": 1, "outcomes": rows}), end="")
 
 
-def print_tables(outcomes: list[Outcome], model: str) -> None:
-    """A table per target, what to know of it, and what to do next."""
+def print_tables(outcomes: list[Outcome], then: str) -> None:
+    """A table per target, what to know of it, and what to do next if all passed."""
     from device_bench.measuring.tables import bench_notes, bench_tables, bench_title
 
     console = result_console()
@@ -269,7 +270,7 @@ def print_tables(outcomes: list[Outcome], model: str) -> None:
                 console.print(note, highlight=False, soft_wrap=True)
     print_errors(outcomes)
     if all(outcome.record is not None and outcome.record.passed for outcome in outcomes):
-        console.print(f"next:  make bench MODEL={inert(model)} ACCURACY=100 SUSTAINED=5", highlight=False)
+        console.print(then, highlight=False, soft_wrap=True)
 
 
 def print_table(console: Console, tables: Sequence[Table]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any, Protocol
 
 from device_bench.measuring.plan import REPEATS
-from models.cli import seed, words
+from models.cli import inert, seed, words
 from models.errors import UsageError
 
 
@@ -36,6 +37,15 @@ def add_weights_options(group: Any) -> None:
     """`--weights` and `--dataset`: which export of a model."""
     group.add_argument("--weights", default="auto", metavar="auto|random|imagenet|PATH", help="as for export")
     group.add_argument("--dataset", default="digits", metavar="NAME", help="as for export (default: %(default)s)")
+
+
+def next_line(target: str, arguments: argparse.Namespace, *more: str) -> str:
+    """What to type next about the same export, `make bench MODEL=... ...`, for a rich console."""
+    defaults = {"weights": "auto", "dataset": "digits", "device": None}
+    given = {name: getattr(arguments, name, default) for name, default in defaults.items()}
+    chosen = {"model": arguments.model} | {name: text for name, text in given.items() if text != defaults[name]}
+    pairs = (f"{name.upper()}={shlex.quote(text)}" for name, text in chosen.items())
+    return "next:  " + " ".join(["make", target, *map(inert, pairs), *more])
 
 
 def add_precision_option(group: Any, default: str, note: str = "") -> None:
