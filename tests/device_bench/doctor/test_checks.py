@@ -86,9 +86,9 @@ def test_without_an_environment_uv_or_venv_will_do(
 
 
 def test_a_disk_wants_room_for_what_is_not_made_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(9_000_000_000, 0, 1_000_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(9_000_000_000, 0, 2_000_000_000))
     found = machine.check_disk(tmp_path)
-    assert (found.state, found.found, found.blocks) == ("missing", "1.0 GB free, 3.5 GB wanted", True)
+    assert (found.state, found.found, found.blocks) == ("missing", "2.0 GB free, 4.5 GB wanted", True)
     assert machine.check_disk(made(tmp_path)).state == "ok"
 
 
@@ -100,7 +100,7 @@ def test_a_folder_that_cannot_be_written_is_wrong(tmp_path: Path, monkeypatch: p
 def test_little_memory_is_said_and_forbids_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "read_text", lambda *_: "MemTotal: 1000000 kB\nMemAvailable:  900000 kB\n")
     found = machine.check_memory(tmp_path)
-    assert (found.state, found.found, found.blocks) == ("wrong", "0.9 GB free, 2.0 GB wanted", False)
+    assert (found.state, found.found, found.blocks) == ("wrong", "0.9 GB free, 5.0 GB wanted", False)
 
 
 def test_a_gpu_is_named_and_so_is_what_it_lacks(
