@@ -1,32 +1,20 @@
-"""Activation ranges of a float TFLite file on the representative data set."""
+"""What calibration is made of: the exact integer input, the sample's digest, and the ranges of all tensors."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 
-import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-from numpy.typing import NDArray
-
-from export.deployed import FRONT
+from export.quantization.observe import Observations, observe
+from export.quantization.ranges import Ranges, choose_ranges, exact_bounds
+from export.quantization.settings import NAIVE, QuantizationSettings
 from export.tflite_file import read_model
-from models.data import Pixels, normalise
-from models.errors import ConversionError, DataError
+from models.data import Pixels
+from models.errors import ConversionError
 from models.spec import Preprocessing
-from models.worker import Progress, Report
+from models.worker import Report
 
-STAGE = "calibrate"
 METHOD = "min-max over all images; input range exact from the preprocessing"
-
-RANGE_FLOOR = 1e-4
-"""Narrowest range of a tensor. Below 32767 * 6 / 2**31 = 9.2e-5 the builtin kernels cannot express ReLU6's limit in
-steps of a 16-bit output scale (of an 8-bit one below 7e-7) and refuse the file. Behind a batch normalization, whose
-outputs are of size 1, a tensor this narrow is constant for every purpose."""
-
-Ranges = dict[str, tuple[float, float]]
-"""Least and greatest value per tensor name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,72 +55,39 @@ def sample_digest(pixels: Pixels) -> str:
     return hashlib.sha256(b"".join(sorted(hashlib.sha256(image.tobytes()).digest() for image in pixels))).hexdigest()
 
 
-def measure_ranges(tflite: bytes, pixels: Pixels, preprocessing: Preprocessing, report: Report) -> Ranges:
-    """Least and greatest value of every activation over the pictures; their order does not matter.
+def measure_ranges(
+    tflite: bytes,
+    pixels: Pixels,
+    preprocessing: Preprocessing,
+    report: Report,
+    settings: QuantizationSettings = NAIVE,
+) -> Ranges:
+    """A range for every activation and the input, the same in any order of the pictures.
 
     Args:
         tflite: A float32 file with batch 1.
         pixels: Raw pictures, uint8 `[N, H, W, 3]`.
         preprocessing: Of the network.
         report: Receives the progress.
+        settings: How ranges follow from what is observed.
 
     Raises:
         DataError: no pictures, or activations that are not finite.
         ConversionError: the preprocessing cannot be put into an integer input.
     """
-    if not len(pixels):
-        raise DataError("calibration needs at least one image")
-    graph = read_model(tflite).subgraphs[0]
-    produced = [int(index) for operator in graph.operators for index in operator.outputs]
-    with warnings.catch_warnings():
-        # The interpreter warns that keeping all tensors takes memory: 60 MB at 224 px, and they are what is wanted.
-        warnings.simplefilter("ignore")
-        interpreter = Interpreter(model_content=tflite, num_threads=2, experimental_preserve_all_tensors=True)
-    interpreter.allocate_tensors()
-    least = np.full(len(produced), np.inf)
-    greatest = np.full(len(produced), -np.inf)
-    for number, image in enumerate(pixels):
-        interpreter.set_tensor(int(graph.inputs[0]), normalise(image[None], preprocessing))
-        interpreter.invoke()
-        for row, index in enumerate(produced):
-            values = interpreter.get_tensor(index)
-            least[row] = min(least[row], values.min())
-            greatest[row] = max(greatest[row], values.max())
-        report(Progress(stage=STAGE, done=number + 1, total=len(pixels)))
-    names = [graph.tensors[index].name.decode() for index in produced]
-    if FRONT in names:
-        # Exact as the input's: what it gives for black and white bounds what it gives for any picture.
-        row = names.index(FRONT)
-        for byte in (0, 255):
-            frame = np.full_like(pixels[:1], byte)
-            interpreter.set_tensor(int(graph.inputs[0]), normalise(frame, preprocessing))
-            interpreter.invoke()
-            values = interpreter.get_tensor(produced[row])
-            least[row], greatest[row] = min(least[row], values.min()), max(greatest[row], values.max())
-    unfinished = [n for n, low, high in zip(names, least, greatest, strict=True) if not np.isfinite([low, high]).all()]
-    if unfinished:
-        raise DataError(
-            f"activations of {unfinished[0]} are not finite on the calibration images; check the checkpoint"
-        )
-    ranges = {n: _widened(low, high) for n, low, high in zip(names, least, greatest, strict=True)}
-    pixel = input_quantization(preprocessing)
-    ranges[graph.tensors[graph.inputs[0]].name.decode()] = (
-        -pixel.zero_point * pixel.scale,
-        (255 - pixel.zero_point) * pixel.scale,
-    )
-    return ranges
+    input_quantization(preprocessing)
+    return all_ranges(tflite, observe(tflite, pixels, preprocessing, report), preprocessing, settings)
 
 
-def _widened(low: float, high: float) -> tuple[float, float]:
-    """The range with zero in it, as integer arithmetic needs it, and not narrower than the floor."""
-    low, high = min(float(low), 0.0), max(float(high), 0.0)
-    return (low, max(high, low + RANGE_FLOOR))
+def all_ranges(
+    tflite: bytes, observations: Observations, preprocessing: Preprocessing, settings: QuantizationSettings
+) -> Ranges:
+    """A range for every observed tensor, and the input's, which follows from the preprocessing.
 
-
-def as_statistics(ranges: Ranges, tflite: bytes) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """The ranges in litert-quantizer's form: arrays with one element and the tensor's rank."""
-    ranks = {t.name.decode(): len(t.shape) for t in read_model(tflite).subgraphs[0].tensors if t.shape is not None}
-    return {
-        name: {key: np.full((1,) * ranks[name], value, np.float32) for key, value in (("min", low), ("max", high))}
-        for name, (low, high) in ranges.items()
-    }
+    Raises:
+        ConversionError: the preprocessing cannot be put into an integer input.
+    """
+    pixel, graph = input_quantization(preprocessing), read_model(tflite).subgraphs[0]
+    name = graph.tensors[graph.inputs[0]].name.decode()
+    range_of_bytes = (-pixel.zero_point * pixel.scale, (255 - pixel.zero_point) * pixel.scale)
+    return {**choose_ranges(observations, exact_bounds(tflite), settings), name: range_of_bytes}

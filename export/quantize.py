@@ -14,8 +14,8 @@ from litert_quantizer.algorithm_manager import AlgorithmName
 from litert_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
 from numpy.typing import NDArray
 
-from export.calibrate import Ranges, as_statistics
 from export.precision import Precision
+from export.quantization.ranges import Ranges, as_statistics
 from export.tflite_file import builtin_name, read_model, with_uint8_edges, write_model
 from models.errors import ConversionError
 

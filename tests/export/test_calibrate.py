@@ -8,7 +8,8 @@ from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.calibrate import RANGE_FLOOR, as_statistics, input_quantization, measure_ranges, sample_digest
+from export.calibrate import input_quantization, measure_ranges, sample_digest
+from export.quantization.ranges import RANGE_FLOOR, as_statistics
 from export.tflite_file import read_model, write_model
 from models.data import Pixels, load_dataset, normalise, stratified_sample
 from models.errors import ConversionError, DataError

@@ -8,9 +8,10 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from export.calibrate import Ranges, input_quantization, measure_ranges
+from export.calibrate import input_quantization, measure_ranges
 from export.contents import read_contents
 from export.precision import PRECISIONS, Precision
+from export.quantization.ranges import Ranges
 from export.quantize import quantize_tflite
 from export.tflite_file import builtin_name, read_model, write_model
 from models.data import Pixels, load_dataset, normalise, preprocess

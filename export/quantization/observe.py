@@ -1,0 +1,154 @@
+"""What the activations of a float TFLite file hold over the representative data set, found in one pass."""
+
+from __future__ import annotations
+
+import math
+import os
+import queue
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from export.deployed import FRONT
+from export.quantization.histogram import BINS, Histogram, count_values, histogram
+from export.tflite_file import read_model, write_model
+from models.data import Pixels, normalise
+from models.errors import DataError
+from models.spec import Preprocessing
+from models.worker import Progress, Report
+
+STAGE = "calibrate"
+
+COUNTED_VALUES = 1 << 13
+"""Of each tensor and picture, about, that go into its histogram; its extremes are those of all values."""
+
+THREADS = min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The values of one tensor over all pictures."""
+
+    least: float
+    greatest: float
+    histogram: Histogram
+    """Of the same positions in every picture."""
+
+
+Observations = Mapping[str, Observed]
+"""By the name of the tensor, in the order of their computation."""
+
+
+class Activations:
+    """A float TFLite file that shows every tensor it computes, one picture at a time, with XNNPACK."""
+
+    def __init__(self, tflite: bytes, preprocessing: Preprocessing) -> None:
+        model = read_model(tflite)
+        graph = model.subgraphs[0]
+        self.indices = [int(index) for operator in graph.operators for index in operator.outputs]
+        self.names: list[str] = [graph.tensors[index].name.decode() for index in self.indices]
+        # As outputs: kept otherwise (`experimental_preserve_all_tensors`), they would keep XNNPACK away.
+        graph.outputs, model.signatureDefs = self.indices, []
+        self._interpreter = Interpreter(model_content=write_model(model), num_threads=1)
+        self._interpreter.allocate_tensors()
+        self._input, self._preprocessing = int(graph.inputs[0]), preprocessing
+
+    def compute(self, image: Pixels) -> list[NDArray[np.float32]]:
+        """Every computed tensor for one picture, uint8 `[H, W, 3]`: views, to be let go before the next picture."""
+        self._interpreter.set_tensor(self._input, normalise(image[None], self._preprocessing))
+        self._interpreter.invoke()
+        return [self._interpreter.tensor(index)() for index in self.indices]
+
+
+class _Tally:
+    """What one thread has seen. Least, greatest and whole numbers: no order of the pictures changes their union."""
+
+    def __init__(self, tflite: bytes, preprocessing: Preprocessing) -> None:
+        self.activations = Activations(tflite, preprocessing)
+        tensors = len(self.activations.names)
+        self.least, self.greatest = np.full(tensors, np.inf), np.full(tensors, -np.inf)
+        self.counts = np.zeros((tensors, BINS), np.int64)
+
+    def add(self, image: Pixels) -> None:
+        with np.errstate(invalid="ignore"):
+            for row, values in enumerate(self.activations.compute(image)):
+                self.least[row] = np.minimum(self.least[row], values.min())
+                self.greatest[row] = np.maximum(self.greatest[row], values.max())
+                self.counts[row] += count_values(_sample(values))
+
+
+def _sample(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The values at some positions, all channels of each, spread over the whole map; the same in every picture."""
+    rows = values.reshape(-1, values.shape[-1])
+    step = max(1, values.size // COUNTED_VALUES)
+    # Without a common divisor with the width, or some columns would never be looked at.
+    while values.ndim == 4 and math.gcd(step, values.shape[2]) > 1:
+        step += 1
+    return rows[::step]
+
+
+def observe(tflite: bytes, pixels: Pixels, preprocessing: Preprocessing, report: Report) -> Observations:
+    """Extremes and histogram of every activation over the pictures, the same to the last bit in any order of them.
+
+    Args:
+        tflite: A float32 file with batch 1.
+        pixels: Raw pictures, uint8 `[N, H, W, 3]`.
+        preprocessing: Of the network.
+        report: Receives the progress.
+
+    Raises:
+        DataError: no pictures, or activations that are not finite.
+    """
+    if not len(pixels):
+        raise DataError("calibration needs at least one image")
+    tallies = [_Tally(tflite, preprocessing) for _ in range(min(THREADS, len(pixels)))]
+    for number, _ in enumerate(_in_threads(tallies, pixels)):
+        report(Progress(stage=STAGE, done=number + 1, total=len(pixels)))
+    names = tallies[0].activations.names
+    least = np.minimum.reduce([tally.least for tally in tallies])
+    greatest = np.maximum.reduce([tally.greatest for tally in tallies])
+    if FRONT in names:
+        row = names.index(FRONT)
+        least[row], greatest[row] = _front_range(tallies[0].activations, pixels)
+    unfinished = [n for n, low, high in zip(names, least, greatest, strict=True) if not np.isfinite([low, high]).all()]
+    if unfinished:
+        raise DataError(
+            f"activations of {unfinished[0]} are not finite on the calibration images; check the checkpoint"
+        )
+    return {
+        name: Observed(
+            least=float(least[row]),
+            greatest=float(greatest[row]),
+            histogram=histogram(sum(tally.counts[row] for tally in tallies)),
+        )
+        for row, name in enumerate(names)
+    }
+
+
+def _in_threads(tallies: Sequence[_Tally], pixels: Pixels) -> Any:
+    """One item per picture, as they are done. NumPy and LiteRT let other threads run while they compute."""
+    idle: queue.SimpleQueue[_Tally] = queue.SimpleQueue()
+    for tally in tallies:
+        idle.put(tally)
+
+    def add(image: Pixels) -> None:
+        tally = idle.get()
+        try:
+            tally.add(image)
+        finally:
+            idle.put(tally)
+
+    with ThreadPoolExecutor(len(tallies)) as threads:
+        yield from threads.map(add, pixels)
+
+
+def _front_range(activations: Activations, pixels: Pixels) -> tuple[float, float]:
+    """Exact as the input's: what the layer in front gives for black and white bounds what it gives for any picture."""
+    row = activations.names.index(FRONT)
+    ends = [activations.compute(np.full_like(pixels[0], byte))[row].copy() for byte in (0, 255)]
+    return min(float(end.min()) for end in ends), max(float(end.max()) for end in ends)
