@@ -88,7 +88,7 @@ def test_without_an_environment_uv_or_venv_will_do(
 def test_a_disk_wants_room_for_what_is_not_made_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(9_000_000_000, 0, 2_000_000_000))
     found = machine.check_disk(tmp_path)
-    assert (found.state, found.found, found.blocks) == ("missing", "2.0 GB free, 4.5 GB wanted", True)
+    assert (found.state, found.found, found.blocks) == ("missing", "2.0 GB free, 5.0 GB wanted", True)
     assert machine.check_disk(made(tmp_path)).state == "ok"
 
 
