@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from export.commands import bundle, parity, run, show, verify_bundle
+from export.commands import bundle, diagnose, parity, run, show, verify_bundle
 from export.commands.options import CODES
 from models import cli
 
@@ -13,7 +13,7 @@ def make_parser() -> cli.Parser:
         prog="python -m export", description="Turns a network into verified TFLite and ONNX files.", epilog=CODES
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (run, bundle, verify_bundle, show, parity):
+    for command in (run, bundle, verify_bundle, show, parity, diagnose):
         command.add_options(commands)
     return parser
 
