@@ -186,3 +186,8 @@ def plan_layers(spec: ModelSpec) -> tuple[Layer, ...]:
         layers.append(replace(_pointwise(x, "pool", "pool"), size_px=1))
     x = add(spec.head, layers[-1])
     return (*layers, replace(_pointwise(x, "dense", "classifier"), channels=spec.num_classes, shift="bias"))
+
+
+def is_normalized(layers: tuple[Layer, ...]) -> bool:
+    """Whether there is any batch normalization."""
+    return any(layer.shift == "norm" for layer in layers)

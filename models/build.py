@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from models.blocks import INPUT, Layer, plan_layers
+from models.blocks import INPUT, Layer, is_normalized, plan_layers
 from models.spec import ModelSpec
 
 BATCH_NORM_EPSILON = 1e-3
@@ -30,11 +30,13 @@ def build(spec: ModelSpec, *, resolution_px: int | None = None, batch_norm: bool
     if side is None and spec.pooling == "flatten":
         side = spec.resolution_px
     tensors = {INPUT: keras.Input((side, side, 3), name=INPUT)}
-    for layer in plan_layers(spec):
+    plan = plan_layers(spec)
+    normalized = is_normalized(plan)
+    for layer in plan:
         x = [tensors[name] for name in layer.inputs]
         if layer.name == "classifier":
             x = [layers.Dropout(spec.dropout, name="classifier_dropout")(x[0])]
-        y = _operation(layer, batch_norm)(x if len(x) > 1 else x[0])
+        y = _operation(layer, batch_norm, {} if normalized else _initial_spread(layer))(x if len(x) > 1 else x[0])
         if batch_norm and layer.shift == "norm":
             norm = layers.BatchNormalization(
                 momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=f"{layer.name}_norm"
@@ -44,8 +46,22 @@ def build(spec: ModelSpec, *, resolution_px: int | None = None, batch_norm: bool
     return keras.Model(tensors[INPUT], tensors[layer.name], name=spec.name.replace(".", "_"))
 
 
-def _operation(layer: Layer, batch_norm: bool) -> keras.Layer:
-    common: dict[str, Any] = {"name": layer.name}
+def _initial_spread(layer: Layer) -> dict[str, Any]:
+    """How random kernels begin where no normalization follows: such that values keep their size from layer to layer.
+
+    He's spread (arXiv:1502.01852) makes up for the half that a ReLU cuts off. Keras takes a depthwise kernel for one
+    over all channels and would make its values smaller by their root; nothing is cut off behind these.
+    """
+    match layer.kind:
+        case "conv":
+            return {"kernel_initializer": keras.initializers.HeNormal()}
+        case "depthwise":
+            return {"depthwise_initializer": keras.initializers.VarianceScaling(scale=layer.channels, mode="fan_in")}
+    return {}
+
+
+def _operation(layer: Layer, batch_norm: bool, initial: dict[str, Any]) -> keras.Layer:
+    common: dict[str, Any] = {"name": layer.name, **initial}
     match layer.kind:
         case "add":
             return layers.Add(**common)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from models.blocks import is_normalized, plan_layers
 from models.checkpoint import check_keras_file
 from models.cost import model_cost
 from models.errors import UnknownNameError, UsageError
@@ -290,6 +291,10 @@ def _steady(spec: ModelSpec, recipe: Recipe, wishes: Wishes) -> tuple[Phase, ...
     return (replace(phase, epochs=frozen, frozen=True), thawed) if frozen else (thawed,)
 
 
+UNNORMALIZED_SHARE = 1 / 3
+"""Of the rate, for networks without batch normalization: with all of it the loss of `vgg_small` on digits begins above
+that of guessing. With a third it reaches 98.6 % top-1 in its four epochs."""
+
 _SMALL_FIRST = (
     Phase(resolution_px=32, epochs=6, learning_rate=3e-3, batch=32),
     Phase(resolution_px=64, epochs=4, learning_rate=2e-3, batch=32),
@@ -315,4 +320,6 @@ def _growing(spec: ModelSpec, recipe: Recipe, wishes: Wishes) -> tuple[Phase, ..
         last = replace(last, learning_rate=3e-3, batch=32, shift=1 / 8)
     smaller = [phase for phase in _SMALL_FIRST if phase.resolution_px < 0.8 * spec.resolution_px]
     phases = (*(replace(phase, shift=last.shift) for phase in smaller), last)
+    if not is_normalized(plan_layers(spec)):
+        phases = tuple(replace(phase, learning_rate=phase.learning_rate * UNNORMALIZED_SHARE) for phase in phases)
     return tuple(replace(phase, batch=wishes.batch) for phase in phases) if wishes.batch else phases

@@ -50,6 +50,13 @@ def test_thin_networks_get_more_epochs_at_their_own_size_and_shifted_pictures() 
     assert (thin.epochs, thin.shift, thick.epochs, thick.shift) == (8, 1 / 8, 1, 0)
 
 
+@pytest.mark.parametrize("dataset", ["digits", "shapes"])
+@pytest.mark.parametrize("name", ["vgg_small", "vgg_small_separable"])
+def test_networks_without_normalization_learn_at_a_third_of_the_rate(name: str, dataset: str) -> None:
+    assert {phase.learning_rate for phase in plan(name, dataset).phases} == {1e-3}
+    assert plan(name, dataset, recipe="vgg", batch=256).phases[-1].learning_rate == 0.01, "their own is as printed"
+
+
 @pytest.mark.parametrize(
     ("dataset", "recipe"),
     [("digits", "progressive"), ("shapes", "scratch"), ("shapes:size=64", "scratch"), ("cifar10", "scratch"),
