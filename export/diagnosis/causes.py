@@ -26,8 +26,9 @@ from models.spec import OWN
 
 FEW_IMAGES = 32
 MANY_IMAGES = 512
-UNLIKE = 0.15
-"""Mean |log2| between spans in the file and on the pictures on record, below which they are the same."""
+UNLIKE, ALIKE = 0.15, 0.2
+"""Mean |log2| between spans in the file and those measured: from here on they may be of other pictures; below, they
+may be of these."""
 WEIGHTS_DB = 10.0
 """Below it, the typical kernel is another one, however coarsely rounded."""
 
@@ -148,10 +149,10 @@ def _calibration(evidence: Evidence) -> Finding | None:
     pictures = next(guess for guess in guesses if guess.kind == PICTURES)
     record = evidence.calibration
     facts = (
-        f"the manifest has {record.images} calibration pictures"
-        + (", and the data set still gives them" if record.known else f"; {record.reason}"),
+        f"calibration pictures on record: {record.images}; "
+        + ("the data set still gives them" if record.known else record.reason),
     )
-    if pictures.distance > UNLIKE and nearest.distance < pictures.distance / 2:
+    if pictures.distance > UNLIKE and nearest.distance < min(ALIKE, pictures.distance / 2):
         noise = nearest.kind == NOISE
         return Finding(
             cause="noise_calibration" if noise else "unnormalised_input",

@@ -20,6 +20,8 @@ class LabelFault:
     evidence: tuple[str, ...]
     of_file: bool
     """Whether the names in `labels.txt` are wrong, and not what the network learned."""
+    mended_top1: float | None = None
+    """Of the float file, with the classes in the order that it learned; None if that is not what is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

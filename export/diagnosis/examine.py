@@ -15,7 +15,7 @@ from export.contents import TensorInfo
 from export.diagnosis.activations import compare_activations, matched, open_probe
 from export.diagnosis.answers import compare_accuracy, compare_classes, compare_confidence, show_flips
 from export.diagnosis.causes import find_causes
-from export.diagnosis.evidence import Evidence
+from export.diagnosis.evidence import Evidence, LabelFault, OtherInput
 from export.diagnosis.graph import Graph, read_graph
 from export.diagnosis.guesses import distance, estimated, guess_pictures, observed
 from export.diagnosis.inputs import find_other_input
@@ -36,8 +36,8 @@ SEED = 0
 OTHER_INPUTS = 128
 """Test pictures on which other normalisations are tried."""
 GUESS_IMAGES = 32
-SUSPECT_GAP_DB, SUSPECT_DISTANCE = 6.0, 0.25
-"""From here on ranges are tried to be explained: a tensor that loses a bit, or spans that differ by a fifth."""
+SUSPECT_GAP_DB, SUSPECT_DISTANCE = 4.0, 0.25
+"""From here on ranges are explained: a tensor that would gain more than healthy ones, or spans that differ by a fifth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +85,9 @@ def diagnose(report: Report, subject: Subject, sizes: Sizes) -> Diagnosis:
     trained = manifest.weights["source"] != RANDOM
     predict = load_tflite(paths[0], builtin_only=False)
     tried = np.random.default_rng(SEED).permutation(len(pixels))[:OTHER_INPUTS]
+    fault = find_label_fault(exact, classes, data.labels, subject.labels) if trained else None
+    wanted = find_other_input(predict, pixels[tried], classes[tried], preprocessing) if trained else None
+    fault, wanted = _likelier(fault, wanted)
     evidence = Evidence(
         subject=subject,
         preprocessing=preprocessing,
@@ -95,8 +98,8 @@ def diagnose(report: Report, subject: Subject, sizes: Sizes) -> Diagnosis:
         weights=read_weights(*graphs),
         activations=activations,
         guesses=guesses,
-        labels=find_label_fault(exact, classes, data.labels, subject.labels) if trained else None,
-        other_input=find_other_input(predict, pixels[tried], classes[tried], preprocessing) if trained else None,
+        labels=fault,
+        other_input=wanted,
     )
     known = set(graphs[0].tensors)
     return Diagnosis(
@@ -118,6 +121,13 @@ def diagnose(report: Report, subject: Subject, sizes: Sizes) -> Diagnosis:
         flips=show_flips(exact, other, classes, data.labels, pixels, numbers),
         unmatched=tuple(step.output for step in graphs[1].steps if step.output not in known),
     )
+
+
+def _likelier(fault: LabelFault | None, other: OtherInput | None) -> tuple[LabelFault | None, OtherInput | None]:
+    """Of two explanations of the same wrong answers, the one that would mend more of them."""
+    if fault is None or other is None or fault.mended_top1 is None:
+        return fault, other
+    return (fault, None) if fault.mended_top1 >= other.top1 else (None, other)
 
 
 def _classify(

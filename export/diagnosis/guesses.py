@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from models.worker import Progress, Report
 STAGE = "explain ranges"
 SEED = 20_170_417
 NOISE, PICTURES = "noise", "pictures"
+TELLING = 1.1
+"""Ratio of the widest to the narrowest span of a tensor, from which on it is looked at."""
 
 Ranges = dict[str, tuple[float, float]]
 
@@ -66,12 +68,22 @@ def guess_pictures(
     """
     stored = estimated(float_graph, int8_graph)
     ways = dict(_ways(preprocessing))
-    found = []
-    for done, ((text, kind), way) in enumerate(ways.items()):
-        measured = _measure(float_graph, run, (way(picture[None]) for picture in pictures), stored)
-        found.append(RangeGuess(pictures=text, kind=kind, distance=distance(stored, measured)))
+    measured = {}
+    for done, (name, way) in enumerate(ways.items()):
+        measured[name] = _measure(float_graph, run, (way(picture[None]) for picture in pictures), stored)
         report(Progress(stage=STAGE, done=done + 1, total=len(ways)))
+    telling = {name: ends for name, ends in stored.items() if _differs([ranges[name] for ranges in measured.values()])}
+    found = (
+        RangeGuess(pictures=text, kind=kind, distance=distance(telling, ranges))
+        for (text, kind), ranges in measured.items()
+    )
     return tuple(sorted(found, key=lambda guess: guess.distance))
+
+
+def _differs(ranges: Sequence[tuple[float, float]]) -> bool:
+    """Whether a tensor's span tells one way from another: where ReLU6 cuts them all off at 6, it does not."""
+    spans = [max(high, 0.0) - min(low, 0.0) for low, high in ranges]
+    return max(spans) > TELLING * min(spans)
 
 
 Way = Callable[[Pixels], NDArray[np.float32]]

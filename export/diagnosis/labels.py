@@ -72,9 +72,10 @@ def _by_answer(top: NDArray[np.int64], classes: NDArray[np.int64], names: Sequen
     for offset in (1, -1):
         shifted = [n for n, other in moved.items() if other - n == offset]
         if len(shifted) >= 2 and len(shifted) >= 0.8 * np.count_nonzero(totals) - 1 and _certain(confusion, moved):
-            share = sum(confusion[n, n + offset] for n in shifted) / totals.sum()
+            share = float(sum(confusion[n, n + offset] for n in shifted) / totals.sum())
             return LabelFault(
                 offset=offset,
+                mended_top1=share,
                 of_file=False,
                 evidence=(
                     (
@@ -92,8 +93,9 @@ def _by_answer(top: NDArray[np.int64], classes: NDArray[np.int64], names: Sequen
         return None
     pairs = ", ".join(f"{names[n]!r} as {names[other]!r}" for n, other in list(rounds.items())[:MOST_NAMED])
     gain = sum(int(confusion[n, other] - confusion[n, n]) for n, other in rounds.items()) / totals.sum()
-    right = np.trace(confusion) / totals.sum()
+    right = float(np.trace(confusion) / totals.sum())
     return LabelFault(
+        mended_top1=right + gain,
         offset=None,
         of_file=False,
         evidence=(

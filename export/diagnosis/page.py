@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from pathlib import Path
 
 from export.diagnosis.values import Confidence, Diagnosis
@@ -26,7 +27,7 @@ def format_page(found: Diagnosis) -> str:
         found=found,
         style=Markup((_FOLDER / "page.css").read_text("utf-8")),  # noqa: S704 - our own file
         pictures=[base64.b64encode(flip.png).decode() for flip in found.flips],
-        curves=_curves(found.confidence),
+        dots=_dots(found.confidence),
         safe=safe,
     )
 
@@ -37,12 +38,14 @@ def safe(text: object, most: int = 120) -> str:
     return cleaned if len(cleaned) <= most else f"{cleaned[: most - 1]}…"
 
 
-def _curves(confidence: Confidence) -> tuple[str, str]:
-    """Accuracy over confidence of both files, as points of a drawing."""
-
-    def points(column: int) -> str:
-        width = 1 / len(confidence.bins)
-        places = [(row[0] + width / 2, row[column]) for row in confidence.bins]
-        return " ".join(f"{40 + 340 * x:.1f},{220 - 200 * y:.1f}" for x, y in places if y is not None)
-
-    return points(2), points(4)
+def _dots(confidence: Confidence) -> list[tuple[str, float, float, float]]:
+    """Accuracy over confidence of both files, as circles of a drawing; their areas are the bins' pictures."""
+    width, total = 1 / len(confidence.bins), sum(row[1] for row in confidence.bins)
+    dots = []
+    for kind, count, share in (("int8", 3, 4), ("float", 1, 2)):
+        for row in confidence.bins:
+            pictures, right = row[count], row[share]
+            if pictures and right is not None:
+                x, y = row[0] + width / 2, right
+                dots.append((kind, 40 + 340 * x, 220 - 200 * y, 2 + 12 * math.sqrt(pictures / total)))
+    return dots

@@ -10,6 +10,7 @@ from export.artifact import LABELS_FILE, Artifact, Manifest, load_manifest
 from export.metadata.labels import parse_labels
 from models.data import DATASETS
 from models.errors import DataError, UsageError
+from models.spec import OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,9 @@ def _labels(folder: Path, manifest: Manifest) -> tuple[str, ...]:
 
 def _words(manifest: Manifest) -> tuple[str, ...]:
     source, dataset = manifest.weights["source"], manifest.weights["dataset"]
-    words = [f"MODEL={manifest.model['name']}"]
+    name = manifest.model["name"]
+    # Where the user's own file lies is not on record.
+    words = [f"MODEL=path/to/{name}.keras" if source == OWN else f"MODEL={name}"]
     if source in ("random", "imagenet"):
         words.append(f"WEIGHTS={source}")
     if dataset != "digits":

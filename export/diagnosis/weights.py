@@ -36,7 +36,7 @@ def _read(step: Step, exact: Tensor, kernel: Tensor, float_graph: Graph, int8_gr
         operator=step.operator,
         sqnr_db=sqnr(true, stored),
         worst_channel_db=min(worst, default=None),
-        per_channel=kernel.scale is not None and len(kernel.scale) > 1,
+        per_channel=kernel.scale is not None and len(np.unique(kernel.scale)) > 1,
         spread=float(strongest.max()) / median if median > 0 else 1.0,
         bias_error_steps=_bias_error(step, float_graph, int8_graph),
     )
