@@ -19,6 +19,7 @@ from models.worker import Progress, Report
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import ProgressColumn
 
 
 class Parser(argparse.ArgumentParser):
@@ -148,18 +149,11 @@ def progress_display() -> Iterator[Report]:
         yield _log_report()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Display
-    from rich.table import Column
+    from rich.progress import TaskID
 
-    columns = (
-        TextColumn("{task.description}", table_column=Column(width=28, no_wrap=True)),
-        BarColumn(bar_width=16, table_column=Column(width=16)),
-        MofNCompleteColumn(table_column=Column(width=9, no_wrap=True)),
-        TimeElapsedColumn(table_column=Column(width=8, no_wrap=True)),
-        TextColumn("{task.fields[detail]}", table_column=Column(no_wrap=True), markup=False),
-    )
-    with Display(*columns, console=Console(stderr=True)) as display:
+    console = Console(stderr=True)
+    with Display(*_columns(console.width), console=console) as display:
         tasks: dict[str, TaskID] = {}
 
         def report(progress: Progress) -> None:
@@ -169,6 +163,31 @@ def progress_display() -> Iterator[Report]:
             display.update(tasks[stage], completed=progress.done, total=progress.total, detail=detail)
 
         yield report
+
+
+WIDE = 100
+"""Columns of a terminal that has room for bars and times beside what a stage has to say."""
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """What a terminal of that width shows of a stage; only its detail may be cut, and is then seen to be."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeElapsedColumn
+    from rich.table import Column
+    from rich.text import Text
+
+    class Detail(TextColumn):
+        def render(self, task: Task) -> Text:
+            # Not by the table's column, which would then be as little flexible as the others.
+            text = super().render(task)
+            text.no_wrap, text.overflow = True, "ellipsis"
+            return text
+
+    whole = Column(no_wrap=True)
+    name = TextColumn("{task.description}", table_column=Column(no_wrap=True, max_width=28), markup=False)
+    bar = [BarColumn(bar_width=16, table_column=whole)] if width >= WIDE else []
+    elapsed = [TimeElapsedColumn(table_column=whole)] if width >= WIDE else []
+    detail = Detail("{task.fields[detail]}", markup=False, table_column=Column())
+    return [name, *bar, MofNCompleteColumn(table_column=whole), *elapsed, detail]
 
 
 SILENCE_S = 20.0

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import io
 import os
 import re
 import shlex
@@ -298,6 +299,39 @@ def test_an_error_line_that_nobody_reads_keeps_the_exit_code(tmp_path: Path) -> 
         process.stderr.close()
         process.stdin.close()
     assert process.returncode == 3
+
+
+# Progress on a terminal
+
+
+class Terminal(io.StringIO):
+    """Standard error as a person sees it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 160])
+def test_stages_and_their_counts_are_whole_on_every_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    detail = "validation 33.3%, top-1 41.7%, loss 1.420"
+    with progress_display() as report:
+        report(Progress(stage="train at 128 px", done=1200, total=12580, detail=detail))
+        report(Progress(stage="validation accuracy", done=3, total=12, detail="[red]"))
+    assert isinstance(sys.stderr, Terminal)
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sys.stderr.getvalue()).replace("\r", "\n").splitlines()
+    shown = [" ".join(line.split()) for line in lines if line.strip()][-2:]
+    assert max(map(len, lines)) <= width
+    assert ("━" in shown[0]) == (width >= 100)
+    for line, stage, count in zip(
+        shown, ("train at 128 px ", "validation accuracy "), ("1200/12580", "3/12"), strict=True
+    ):
+        assert line.startswith(stage)
+        assert f" {count} " in line
+    assert shown[0].endswith(detail if width >= 80 else "…")
+    assert shown[1].endswith("[red]")
 
 
 # Progress where there is no terminal
