@@ -14,8 +14,6 @@ from models.errors import ConversionError
 from models.spec import Preprocessing
 from models.worker import Report
 
-METHOD = "min-max over all images; input range exact from the preprocessing"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputQuantization:

@@ -24,9 +24,11 @@ from export.deployed import deployed
 from export.metadata.info import compose_info
 from export.metadata.labels import format_labels, parse_labels
 from export.precision import PRECISIONS, Precision, for_random_weights
+from export.quantization.settings import DEFAULTS, METHODS, QuantizationSettings
 from export.stages import (
     Notes,
     Prepared,
+    calibrate_stage,
     check_stage,
     convert_stage,
     onnx_stage,
@@ -66,6 +68,8 @@ class ExportRequest:
     author: str | None = None
     """Whoever answers for the files; it is written into them, as the licence is."""
     license: str | None = None
+    quantization: QuantizationSettings = DEFAULTS
+    """The levers that 8-bit files are made with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +197,6 @@ def _describe(
 ) -> Manifest:
     # Here, because it imports onnx and LiteRT: 50 MB that need not lie beside TensorFlow.
     from export import describe
-    from export.calibrate import METHOD
 
     return Manifest(
         model=describe.describe_model(spec, request.output) | describe.describe_origin(notes.info),
@@ -209,7 +212,8 @@ def _describe(
             "seed": request.seed,
             "split": "train",
             "sha256": prepared.calibration_sha256,
-            "method": METHOD,
+            "method": METHODS[request.quantization.ranges],
+            **request.quantization.to_json(),
         },
         tools=describe.tool_versions(),
         artifacts=tuple(describe.describe_artifact(spec, p, verdict, work) for p, verdict in verdicts.items()),
@@ -261,15 +265,23 @@ def _make_files(
     request: ExportRequest, files: ModelSpec, notes: Notes, work: WorkFiles, report: Report
 ) -> dict[str, str]:
     """Makes every precision of the float files; returns those that failed, with the reason."""
-    tflite, onnx = (tuple(p for p in request.precisions if p.format == name) for name in ("tflite", "onnx"))
-    tasks = [Task(tflite_stage, (files, tflite, notes, work))] if tflite else []
+    failures = _calibrate(request, files, work, report)
+    possible = [p for p in request.precisions if f"{p.format} {p.name}" not in failures]
+    tflite, onnx = (tuple(p for p in possible if p.format == name) for name in ("tflite", "onnx"))
+    tasks = [Task(tflite_stage, (tflite, notes, work))] if tflite else []
     tasks += [Task(onnx_stage, (files, onnx, work))] if onnx else []
-    failures: dict[str, str] = {}
     for outcome in run_in_workers(tasks, at_once=2, report=report):
         if isinstance(outcome, ToolchainError):
             raise outcome
         failures |= outcome
     return failures
+
+
+def _calibrate(request: ExportRequest, files: ModelSpec, work: WorkFiles, report: Report) -> dict[str, str]:
+    """Calibrates for every precision that needs it, once; returns those that cannot be, with the reason."""
+    calibrated = [f"{p.format} {p.name}" for p in request.precisions if p.calibrated]
+    refusal = calibrated and run_in_worker(calibrate_stage, files, request.quantization, work, report=report)
+    return dict.fromkeys(calibrated, refusal) if refusal else {}
 
 
 def _verify_files(

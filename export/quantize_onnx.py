@@ -3,59 +3,39 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnxruntime import quantization as ort
+from onnxruntime.quantization.calibrate import TensorsData, save_tensors_data
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from export.calibrate import input_quantization
 from export.precision import Precision
-from models.data import Pixels, normalise
+from export.quantization.ranges import Ranges, scale_and_zero_point
 from models.errors import ConversionError
 from models.spec import Preprocessing
-from models.worker import Progress, Report
 
-STAGE = "calibrate ONNX"
-
-
-class _Samples(ort.CalibrationDataReader):  # type: ignore[misc]
-    """The representative data set, one normalised picture at a time."""
-
-    def __init__(self, name: str, pixels: Pixels, preprocessing: Preprocessing, report: Report) -> None:
-        self.feeds = self._feeds(name, pixels, preprocessing, report)
-
-    @staticmethod
-    def _feeds(
-        name: str, pixels: Pixels, preprocessing: Preprocessing, report: Report
-    ) -> Iterator[dict[str, NDArray[np.float32]]]:
-        for number, image in enumerate(pixels):
-            yield {name: normalise(image[None], preprocessing)}
-            report(Progress(stage=STAGE, done=number + 1, total=len(pixels)))
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        return next(self.feeds, None)
+SOFTMAX = (np.float32(1 / 256), np.int8(-128))
+"""How int8 probabilities are stored in TFLite, whatever the pictures; so here, too."""
 
 
-def quantize_onnx(
-    source: bytes, precision: Precision, pixels: Pixels, preprocessing: Preprocessing, report: Report
-) -> bytes:
+def quantize_onnx(source: bytes, precision: Precision, ranges: Ranges | None, preprocessing: Preprocessing) -> bytes:
     """The float file in another precision.
 
     Args:
         source: The float32 ONNX file.
         precision: An ONNX row of the table.
-        pixels: The representative data set, uint8 `[N, H, W, 3]`; used if the precision is calibrated.
+        ranges: Of the TFLite file's activations; needed if the precision is calibrated.
         preprocessing: Of the network.
-        report: Receives the progress of the calibration.
 
     Raises:
-        ConversionError: a tool refused.
+        ConversionError: a tool refused, or there is no range for a tensor.
     """
     if precision.name == "float32":
         return source
@@ -65,43 +45,81 @@ def quantize_onnx(
             # The cast of the input is appended at the end; a graph must be in the order of its computation.
             OnnxModel(made).topological_sort()
         else:
-            made = _to_qdq(source, pixels, preprocessing, report)
+            made = _to_qdq(source, ranges or {}, preprocessing)
+    except ConversionError:
+        raise
     except Exception as error:
         raise ConversionError(f"ONNX Runtime's tools refused {precision.name}: {error}") from error
     return bytes(made.SerializeToString(deterministic=True))
 
 
-def _to_qdq(source: bytes, pixels: Pixels, preprocessing: Preprocessing, report: Report) -> onnx.ModelProto:
-    """Static int8 with quantize/dequantize pairs: weights per output channel, activations per tensor."""
-    name = onnx.load_from_string(source).graph.input[0].name
-    pixel = input_quantization(preprocessing)
+def _to_qdq(source: bytes, ranges: Ranges, preprocessing: Preprocessing) -> onnx.ModelProto:
+    """Static int8 with quantize/dequantize pairs: weights per output channel, activations as the TFLite file has them.
+
+    ONNX Runtime's own calibration is given its result as a file, so that it runs no picture.
+    """
     with tempfile.TemporaryDirectory(prefix="onnx-") as folder:
         given, prepared, made = (Path(folder) / f"{step}.onnx" for step in ("float", "prepared", "int8"))
+        found = Path(folder) / "ranges.json"
         given.write_bytes(source)
         # Its symbolic shape inference wants sympy; our shapes are all fixed.
         quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
+        graph = onnx.load(str(prepared)).graph
+        known = tensor_ranges(graph, ranges)
+        limits = {name: (np.float32(low), np.float32(high)) for name, (low, high) in known.items()}
+        save_tensors_data(TensorsData(ort.CalibrationMethod.MinMax, limits), found)
         ort.quantize_static(
             str(prepared),
             str(made),
-            _Samples(name, pixels, preprocessing, report),
+            None,
             quant_format=ort.QuantFormat.QDQ,
             per_channel=True,
             activation_type=ort.QuantType.QInt8,
             weight_type=ort.QuantType.QInt8,
             calibrate_method=ort.CalibrationMethod.MinMax,
-            extra_options={
-                "TensorQuantOverrides": {
-                    _first_quantized(onnx.load(str(prepared)).graph): [
-                        {
-                            "quant_type": ort.QuantType.QInt8,
-                            "scale": np.array(pixel.scale, np.float32),
-                            "zero_point": np.array(pixel.zero_point - 128, np.int8),
-                        }
-                    ]
-                }
-            },
+            calibration_cache_path=str(found),
+            extra_options={"TensorQuantOverrides": _overrides(graph, known, preprocessing)},
         )
         return onnx.load(str(made))
+
+
+_KEEPING = ("Transpose", "Squeeze", "Reshape", "Flatten", "Clip", "Relu", "Identity")
+"""Operators whose output has the range of their input. A Clip is fused into its convolution in TFLite, whose tensor has
+its name and its limited range."""
+
+
+def tensor_ranges(graph: onnx.GraphProto, ranges: Ranges) -> Ranges:
+    """The range of every activation of an ONNX graph, by those of the TFLite file that it was made from.
+
+    Raises:
+        ConversionError: a tensor that has no counterpart there.
+    """
+    known = dict(ranges)
+    for node in graph.node:
+        # tf2onnx gives a fully connected layer's output a number, but its kernel bears the layer's name.
+        layers = [name.removesuffix("/kernel") for name in node.input if name.endswith("/kernel")]
+        source = node.input[0] if node.op_type in _KEEPING else next(iter(layers), "")
+        for output in node.output:
+            if output not in known and source not in known:
+                raise ConversionError(
+                    f"the ONNX graph computes {output} ({node.op_type}), which the TFLite file does not have, so that "
+                    "int8 has no range for it; export the other precisions"
+                )
+            known.setdefault(output, known.get(source, (0.0, 0.0)))
+    produced = {graph.input[0].name, *(output for node in graph.node for output in node.output)}
+    return {name: interval for name, interval in known.items() if name in produced}
+
+
+def _overrides(graph: onnx.GraphProto, ranges: Ranges, preprocessing: Preprocessing) -> Mapping[str, Any]:
+    """Scale and zero point of every activation, to the last bit those of the TFLite file."""
+    stored = {name: scale_and_zero_point(*interval) for name, interval in ranges.items()}
+    stored |= {node.output[0]: SOFTMAX for node in graph.node if node.op_type == "Softmax"}
+    pixel = input_quantization(preprocessing)
+    stored[_first_quantized(graph)] = np.float32(pixel.scale), np.int8(pixel.zero_point - 128)
+    return {
+        name: [{"quant_type": ort.QuantType.QInt8, "scale": np.array(scale), "zero_point": np.array(zero_point)}]
+        for name, (scale, zero_point) in stored.items()
+    }
 
 
 def _first_quantized(graph: onnx.GraphProto) -> str:

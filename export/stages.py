@@ -11,6 +11,7 @@ import numpy as np
 from export.artifact import Verification
 from export.metadata.info import ModelInfo
 from export.precision import Limits, Precision
+from export.quantization.settings import QuantizationSettings
 from export.work import WorkFiles, save_array, save_batches
 from models.data import Pixels, batches, lazy_pixels, load_dataset, stratified_sample
 from models.errors import ConversionError
@@ -94,26 +95,34 @@ def convert_stage(report: Report, spec: ModelSpec, checkpoint: Path, output: str
     convert_float(report, spec, checkpoint, output, onnx, work)
 
 
-def tflite_stage(
-    report: Report, spec: ModelSpec, precisions: tuple[Precision, ...], notes: Notes, work: WorkFiles
-) -> dict[str, str]:
+def calibrate_stage(report: Report, spec: ModelSpec, settings: QuantizationSettings, work: WorkFiles) -> str:
+    """Calibrates the float TFLite file for all 8-bit files; returns why the network has none, or nothing.
+
+    Raises:
+        DataError: no pictures, or activations that are not finite.
+    """
+    from export.quantization.calibration import calibrate, save_calibration
+
+    pixels = np.load(work.calibration_pixels)
+    try:
+        found = calibrate(work.float_tflite.read_bytes(), pixels, spec.preprocessing, settings, report)
+    except ConversionError as error:
+        return str(error)
+    save_calibration(work.calibration, found)
+    return ""
+
+
+def tflite_stage(_: Report, precisions: tuple[Precision, ...], notes: Notes, work: WorkFiles) -> dict[str, str]:
     """Makes the TFLite files, with metadata in them; returns the precisions that failed, with the reason."""
-    from export.calibrate import measure_ranges
     from export.metadata.write import add_metadata
+    from export.quantization.calibration import load_calibration
     from export.quantize import quantize_tflite
 
-    source = work.float_tflite.read_bytes()
-    ranges, refusal = None, ""
-    if any(precision.calibrated for precision in precisions):
-        try:
-            ranges = measure_ranges(source, np.load(work.calibration_pixels), spec.preprocessing, report)
-        except ConversionError as error:
-            refusal = str(error)
-    failures = {}
+    source, failures = work.float_tflite.read_bytes(), {}
+    found = load_calibration(work.calibration) if any(precision.calibrated for precision in precisions) else None
     for precision in precisions:
+        ranges = found.ranges_for(precision) if found else None
         try:
-            if precision.calibrated and ranges is None:
-                raise ConversionError(refusal)
             made = quantize_tflite(source, precision, ranges)
             work.made(precision).write_bytes(add_metadata(made, notes.info, notes.labels))
         except ConversionError as error:
@@ -121,15 +130,18 @@ def tflite_stage(
     return failures
 
 
-def onnx_stage(report: Report, spec: ModelSpec, precisions: tuple[Precision, ...], work: WorkFiles) -> dict[str, str]:
+def onnx_stage(_: Report, spec: ModelSpec, precisions: tuple[Precision, ...], work: WorkFiles) -> dict[str, str]:
     """Makes the ONNX files; returns the precisions that failed, with the reason."""
+    from export.quantization.calibration import load_calibration
     from export.quantize_onnx import quantize_onnx
 
-    source, pixels = work.float_onnx.read_bytes(), np.load(work.calibration_pixels)
-    failures = {}
+    source, failures = work.float_onnx.read_bytes(), {}
+    found = load_calibration(work.calibration) if any(precision.calibrated for precision in precisions) else None
     for precision in precisions:
         try:
-            content = quantize_onnx(source, precision, pixels, spec.preprocessing, report)
+            content = quantize_onnx(
+                source, precision, found.ranges_for(precision) if found else None, spec.preprocessing
+            )
             work.made(precision).write_bytes(content)
         except ConversionError as error:
             failures[f"onnx {precision.name}"] = str(error)

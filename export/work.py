@@ -37,6 +37,11 @@ class WorkFiles:
         return self.folder / "calibration-pixels.npy"
 
     @property
+    def calibration(self) -> Path:
+        """`.json`: what was calibrated with it; see `export.quantization.calibration`."""
+        return self.folder / "calibration.json"
+
+    @property
     def reference(self) -> Path:
         """`.npy`, float32 `[N, classes]`: the Keras model's probabilities on the test split."""
         return self.folder / "reference.npy"

@@ -145,6 +145,12 @@ _METHODS: Mapping[RangeMethod, Callable[[Histogram, Interval], Interval]] = Mapp
 )
 
 
+def scale_and_zero_point(low: float, high: float) -> tuple[np.float32, np.int8]:
+    """How int8 stores a range, in litert-quantizer's float32 arithmetic, so that every format has the same numbers."""
+    scale = (np.float32(high) - np.float32(low)) / np.float32(LEVELS - 1)
+    return scale, np.int8(np.rint(-128 - np.float32(low) / scale))
+
+
 def as_statistics(ranges: Ranges, tflite: bytes) -> dict[str, dict[str, NDArray[np.float32]]]:
     """The ranges in litert-quantizer's form: arrays with one element and the tensor's rank."""
     ranks = {t.name.decode(): len(t.shape) for t in read_model(tflite).subgraphs[0].tensors if t.shape is not None}

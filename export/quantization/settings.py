@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from models.errors import UsageError
 
 RangeMethod = Literal["min-max", "percentile", "mse", "entropy"]
 RANGE_METHODS: tuple[RangeMethod, ...] = get_args(RangeMethod)
+
+METHODS: Mapping[RangeMethod, str] = MappingProxyType(
+    {
+        "min-max": "min-max over all images",
+        "percentile": "99.99 % of the values over all images",
+        "mse": "least squared error of 8 bits over all images",
+        "entropy": "least divergence of 8 bits over all images",
+    }
+)
+"""Each in the words of a model card."""
 
 _SWITCHES = {"exact": "exact", "equalize": "equalize", "bias": "bias_correction"}
 """Words of the command line, each of which `no-` turns off."""
@@ -32,6 +44,7 @@ class QuantizationSettings:
         return asdict(self)
 
 
+DEFAULTS = QuantizationSettings()
 NAIVE = QuantizationSettings(ranges="min-max", exact=False, equalize=False, bias_correction=False)
 """What converters do."""
 

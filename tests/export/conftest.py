@@ -16,7 +16,8 @@ import pytest
 from export.metadata.info import compose_info
 from export.metadata.labels import format_labels
 from export.precision import PRECISIONS, Precision
-from export.stages import Notes, convert_stage, onnx_stage, prepare_stage, tflite_stage
+from export.quantization.settings import DEFAULTS
+from export.stages import Notes, calibrate_stage, convert_stage, onnx_stage, prepare_stage, tflite_stage
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel, load_trained, run_folder
 from models.spec import ModelSpec
@@ -42,6 +43,8 @@ class Network:
     """Holds the finished training run; `auto` finds it."""
     weights: TrainedModel
     work: WorkFiles
+    notes: Notes
+    """What is written into the TFLite files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,21 +162,27 @@ def _network(shared: Path, name: str, settings: TrainSettings) -> Network:
             work.folder.mkdir(parents=True)
             weights = train_now(spec, "digits", settings, run_folder(build, name, source), silent)
             prepared = run_in_worker(prepare_stage, "digits", spec, CALIBRATION_IMAGES, 0, work)
-            _make_all(replace(spec, num_classes=len(prepared.labels)), weights, work)
+            known = replace(spec, num_classes=len(prepared.labels))
+            _make_all(known, _notes(known, weights), weights, work)
             done.touch()
     weights = load_trained(run_folder(build, name, source)) or pytest.fail("the training run is not finished")
-    return Network(spec=replace(spec, num_classes=10), build_dir=build, weights=weights, work=work)
+    known = replace(spec, num_classes=10)
+    return Network(spec=known, build_dir=build, weights=weights, work=work, notes=_notes(known, weights))
 
 
-def _make_all(spec: ModelSpec, weights: TrainedModel, work: WorkFiles) -> None:
+def _notes(spec: ModelSpec, weights: TrainedModel) -> Notes:
+    info = compose_info(spec, source=weights.source, weights_sha256=weights.sha256)
+    return Notes(info=info, labels=format_labels([str(n) for n in range(spec.num_classes)]))
+
+
+def _make_all(spec: ModelSpec, notes: Notes, weights: TrainedModel, work: WorkFiles) -> None:
     rows: dict[str, list[Precision]] = {"tflite": [], "onnx": []}
     for row in PRECISIONS.values():
         rows[row.format].append(row)
     run_in_worker(convert_stage, spec, weights.path, "probabilities", True, work)
-    info = compose_info(spec, source=weights.source, weights_sha256=weights.sha256)
-    notes = Notes(info=info, labels=format_labels([str(n) for n in range(spec.num_classes)]))
+    assert not run_in_worker(calibrate_stage, spec, DEFAULTS, work)
     stages = (
-        Task(tflite_stage, (spec, tuple(rows["tflite"]), notes, work)),
+        Task(tflite_stage, (tuple(rows["tflite"]), notes, work)),
         Task(onnx_stage, (spec, tuple(rows["onnx"]), work)),
     )
     assert run_in_workers(stages, at_once=2) == [{}, {}]

@@ -18,7 +18,8 @@ from export.mediapipe_task import classify_pictures
 from export.metadata.info import compose_info
 from export.metadata.labels import format_labels
 from export.precision import PRECISIONS, for_random_weights
-from export.stages import Notes, onnx_stage, tflite_stage, verify_stage
+from export.quantization.settings import DEFAULTS
+from export.stages import Notes, calibrate_stage, onnx_stage, tflite_stage, verify_stage
 from export.tflite_file import read_model
 from export.to_float import convert_float
 from export.work import WorkFiles, save_array
@@ -106,7 +107,8 @@ def exported(trained: Preprocessing, folder: Path) -> Made:
         labels=format_labels([f"class {number}" for number in range(CLASSES)]),
     )
     rows = [row for row in PRECISIONS.values() if row.default]
-    failures = tflite_stage(silent, files, tuple(row for row in rows if row.format == "tflite"), notes, work)
+    assert not calibrate_stage(silent, files, DEFAULTS, work)
+    failures = tflite_stage(silent, tuple(row for row in rows if row.format == "tflite"), notes, work)
     failures |= onnx_stage(silent, files, tuple(row for row in rows if row.format == "onnx"), work)
     return spec, work, failures
 

@@ -22,8 +22,9 @@ from export.mediapipe_task import classify_pictures
 from export.metadata.info import compose_info
 from export.metadata.labels import format_labels
 from export.precision import PRECISIONS, for_random_weights
+from export.quantization.settings import DEFAULTS
 from export.quantize import large_kernels, quantize_tflite
-from export.stages import Notes, onnx_stage, tflite_stage, verify_stage
+from export.stages import Notes, calibrate_stage, onnx_stage, tflite_stage, verify_stage
 from export.tflite_file import read_model
 from export.to_float import convert_float
 from export.work import WorkFiles, save_array
@@ -118,7 +119,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     default = [row for row in PRECISIONS.values() if row.default]
     info = compose_info(spec, source="random", weights_sha256="0" * 64)
     notes = Notes(info=info, labels=format_labels([f"class {number}" for number in range(CLASSES)]))
-    failures = tflite_stage(silent, spec, tuple(row for row in default if row.format == "tflite"), notes, work)
+    assert not calibrate_stage(silent, spec, DEFAULTS, work)
+    failures = tflite_stage(silent, tuple(row for row in default if row.format == "tflite"), notes, work)
     failures |= onnx_stage(silent, spec, tuple(row for row in default if row.format == "onnx"), work)
     yield Made(spec=spec, work=work, failures=failures)
     for file in work.folder.iterdir():

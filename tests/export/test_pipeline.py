@@ -17,7 +17,15 @@ import export.pipeline
 from export.artifact import Check, Verification, artifact_path, load_manifest
 from export.pipeline import Exported, ExportRequest, export_model
 from export.precision import PRECISIONS, Limits, Precision, select_precisions
-from export.stages import check_stage, convert_stage, onnx_stage, prepare_stage, tflite_stage, verify_stage
+from export.stages import (
+    calibrate_stage,
+    check_stage,
+    convert_stage,
+    onnx_stage,
+    prepare_stage,
+    tflite_stage,
+    verify_stage,
+)
 from models.checkpoint import run_folder
 from models.errors import (
     ConversionError,
@@ -58,6 +66,8 @@ class Works:
     def run_in_worker(self, function: Callable[..., Any], *args: Any, report: Any = None) -> Any:
         if function in (prepare_stage, check_stage):
             return function(report or (lambda _: None), *args)
+        if function is calibrate_stage:
+            return self.refused.get("calibration", "")
         assert function is convert_stage
         given, work = self.network.work, args[-1]
         for name in ("float_tflite", "float_onnx", "reference"):
@@ -74,7 +84,7 @@ class Works:
             self.limits[f"{row.format} {row.name}"] = limits
             return self.verdicts.get(f"{row.format} {row.name}", PASSED)
         assert task.function in (tflite_stage, onnx_stage)
-        _, precisions, *_, work = task.args
+        precisions, work = next(value for value in task.args if isinstance(value, tuple)), task.args[-1]
         failures = {}
         for row in precisions:
             key = f"{row.format} {row.name}"
@@ -315,6 +325,15 @@ def test_a_converter_process_that_dies_leaves_everything_as_it_was(
     with pytest.raises(ConversionError, match="the converter has died"):
         run(works, build_dir)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_network_that_cannot_be_calibrated_fails_in_those_precisions_alone(works: Works, build_dir: Path) -> None:
+    works.refused["calibration"] = "int8 input has one scale"
+    exported = run(works, build_dir)
+    calibrated = [f"{row.format} {row.name}" for row in DEFAULT if row.calibrated]
+    assert exported.manifest.failures == dict.fromkeys(calibrated, "int8 input has one scale")
+    assert not exported.passed
+    assert len(exported.manifest.artifacts) == len(DEFAULT) - len(calibrated)
 
 
 def test_weights_trained_on_another_edition_of_the_data_are_refused(works: Works, build_dir: Path) -> None:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from export.calibrate import input_quantization, measure_ranges
 from export.contents import read_contents
+from export.metadata.write import add_metadata
 from export.precision import PRECISIONS, Precision
+from export.quantization.calibration import load_calibration
 from export.quantization.ranges import Ranges
 from export.quantize import quantize_tflite
 from export.tflite_file import builtin_name, read_model, write_model
@@ -219,13 +221,15 @@ def test_channels_that_see_nothing_load_without_xnnpack_and_keep_their_bias(
 
 @TFLITE
 def test_the_same_float_file_gives_the_same_bytes(row: Precision, trained: "Network") -> None:
-    ranges = ranges_of(trained) if row.calibrated else None
+    ranges = load_calibration(trained.work.calibration).ranges_for(row)
     made = quantize_tflite(trained.work.float_tflite.read_bytes(), row, ranges)
+    made = add_metadata(made, trained.notes.info, trained.notes.labels)
     assert made == trained.work.made(row).read_bytes()
 
 
 def test_float32_is_the_float_conversion_itself(trained: "Network") -> None:
-    assert trained.work.made(FLOAT32).read_bytes() == trained.work.float_tflite.read_bytes()
+    wanted = add_metadata(trained.work.float_tflite.read_bytes(), trained.notes.info, trained.notes.labels)
+    assert trained.work.made(FLOAT32).read_bytes() == wanted
 
 
 @TFLITE

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from export.contents import read_contents
 from export.precision import PRECISIONS, Precision
-from export.quantize_onnx import quantize_onnx
+from export.quantization.calibration import Calibration, calibrate, load_calibration
+from export.quantization.settings import DEFAULTS
+from export.quantize_onnx import quantize_onnx, tensor_ranges
+from export.tflite_file import read_model
 from models.blocks import plan_layers
 from models.data import Pixels, normalise
 from models.errors import ConversionError
 from models.spec import Preprocessing
-from models.worker import Progress
 
 if TYPE_CHECKING:
     from tests.export.conftest import Network
@@ -29,6 +31,11 @@ ONNX = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def calibration_pixels(network: "Network", count: int | None = None) -> Pixels:
     pixels: Pixels = np.load(network.work.calibration_pixels)
     return pixels[:count]
+
+
+def calibrated(network: "Network", pixels: Pixels, preprocessing: Preprocessing | None = None) -> Calibration:
+    source, settings = network.work.float_tflite.read_bytes(), DEFAULTS
+    return calibrate(source, pixels, preprocessing or network.spec.preprocessing, settings, lambda _: None)
 
 
 def run(content: bytes, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -80,7 +87,7 @@ def test_the_input_is_quantized_by_the_preprocessing(mean: float, std: float, tr
     source = trained.work.float_onnx.read_bytes()
     # Grey pictures, so that the range cannot be found in them by chance.
     grey = np.full_like(calibration_pixels(trained, 2), 100)
-    made = quantize_onnx(source, INT8, grey, preprocessing, lambda _: None)
+    made = quantize_onnx(source, INT8, calibrated(trained, grey, preprocessing).ranges, preprocessing)
     graph = onnx.load_from_string(made).graph
     turned = {output for node in graph.node if node.op_type == "Transpose" for output in node.output}
     first = next(node for node in graph.node if node.op_type != "Transpose" and {"image", *turned} & set(node.input))
@@ -92,17 +99,49 @@ def test_the_input_is_quantized_by_the_preprocessing(mean: float, std: float, tr
 
 def test_the_same_sample_in_another_order_gives_the_same_file(trained: "Network") -> None:
     source, pixels = trained.work.float_onnx.read_bytes(), calibration_pixels(trained, 16)
-    made = [quantize_onnx(source, INT8, p, trained.spec.preprocessing, lambda _: None) for p in (pixels, pixels[::-1])]
-    assert made[0] == made[1]
-    other = quantize_onnx(source, INT8, pixels[:1], trained.spec.preprocessing, lambda _: None)
-    assert other != made[0], "the sample decides nothing"
+
+    def made(pixels: Pixels) -> bytes:
+        return quantize_onnx(source, INT8, calibrated(trained, pixels).ranges, trained.spec.preprocessing)
+
+    assert made(pixels) == made(pixels[::-1])
+    assert made(pixels[:1]) != made(pixels), "the sample decides nothing"
 
 
 @ONNX
 def test_the_same_float_file_gives_the_same_bytes(row: Precision, trained: "Network") -> None:
-    source = trained.work.float_onnx.read_bytes()
-    made = quantize_onnx(source, row, calibration_pixels(trained), trained.spec.preprocessing, lambda _: None)
+    source, ranges = trained.work.float_onnx.read_bytes(), load_calibration(trained.work.calibration).ranges
+    made = quantize_onnx(source, row, ranges, trained.spec.preprocessing)
     assert made == trained.work.made(row).read_bytes()
+
+
+def test_every_activation_is_stored_as_in_the_tflite_file(trained: "Network", untrained: "Network") -> None:
+    for network in (trained, untrained):
+        graph = read_model(network.work.made(PRECISIONS["tflite", "int8_npu"]).read_bytes()).subgraphs[0]
+        produced = [graph.inputs[0], *(index for operator in graph.operators for index in operator.outputs)]
+        wanted = {
+            (float(q.scale[0]), int(q.zeroPoint[0])) for q in (graph.tensors[index].quantization for index in produced)
+        }
+        model = onnx.load_from_string(network.work.made(INT8).read_bytes()).graph
+        values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.initializer}
+        found = {
+            (values[node.input[1]].item(), values[node.input[2]].item())
+            for node in model.node
+            if node.op_type == "QuantizeLinear"
+        }
+        assert found == wanted
+
+
+def test_a_tensor_without_a_range_is_named(trained: "Network") -> None:
+    graph = onnx.load_from_string(trained.work.float_onnx.read_bytes()).graph
+    ranges = dict(load_calibration(trained.work.calibration).ranges)
+    assert set(tensor_ranges(graph, ranges)) == {"image", *(output for node in graph.node for output in node.output)}
+    del ranges["pool"]
+    with pytest.raises(ConversionError) as refusal:
+        quantize_onnx(trained.work.float_onnx.read_bytes(), INT8, ranges, trained.spec.preprocessing)
+    assert str(refusal.value) == (
+        "the ONNX graph computes pool (GlobalAveragePool), which the TFLite file does not have, so that int8 has no "
+        "range for it; export the other precisions"
+    )
 
 
 @ONNX
@@ -110,22 +149,13 @@ def test_every_file_passes_the_checker(row: Precision, trained: "Network") -> No
     onnx.checker.check_model(trained.work.made(row).read_bytes(), full_check=True)
 
 
-def test_progress_is_reported_for_every_image(trained: "Network") -> None:
-    seen: list[Progress] = []
-    source = trained.work.float_onnx.read_bytes()
-    quantize_onnx(source, INT8, calibration_pixels(trained, 3), trained.spec.preprocessing, seen.append)
-    assert [(p.stage, p.done, p.total) for p in seen] == [("calibrate ONNX", n, 3) for n in (1, 2, 3)]
-
-
 @pytest.mark.parametrize("row", [row for row in ROWS if row is not FLOAT32], ids=lambda row: row.name)
 def test_what_the_tools_refuse_is_named(row: Precision, trained: "Network") -> None:
     with pytest.raises(ConversionError, match=f"^ONNX Runtime's tools refused {row.name}: "):
-        quantize_onnx(b"\x08", row, calibration_pixels(trained, 1), trained.spec.preprocessing, lambda _: None)
+        quantize_onnx(b"\x08", row, {}, trained.spec.preprocessing)
 
 
 def test_a_preprocessing_without_integer_form_is_refused_in_its_own_words(trained: "Network") -> None:
     channels = Preprocessing(mean=(1.0, 2.0, 3.0), std=(1.0, 1.0, 1.0))
     with pytest.raises(ConversionError, match="int8 input has one scale for all channels, but mean"):
-        quantize_onnx(
-            trained.work.float_onnx.read_bytes(), INT8, calibration_pixels(trained, 1), channels, lambda _: None
-        )
+        calibrated(trained, calibration_pixels(trained, 1), channels)
