@@ -19,9 +19,9 @@ $(foreach .name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(.name
   $(error $(shell sh .ci/refuse '$(subst ','\'',$(.name))' $(GIVEN)))))
 
 # Said before the set-up, so that nobody waits a minute to learn it.
-ifneq (,$(filter export bundle train bench baseline,$(MAKECMDGOALS)))
+ifneq (,$(filter export bundle diagnose train bench baseline,$(MAKECMDGOALS)))
 ifeq (,$(strip $(MODEL)))
-$(error MODEL is missing: make $(firstword $(filter export bundle train bench baseline,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
+$(error MODEL is missing: make $(firstword $(filter export bundle diagnose train bench baseline,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
 endif
 endif
 ifneq (,$(filter compare,$(MAKECMDGOALS)))
@@ -32,7 +32,7 @@ endif
 
 .DEFAULT_GOAL := help
 # A folder has the name `export`, another the name `models`: without this line make would call them up to date.
-.PHONY: help doctor setup lock export bundle train models bench devices baseline report compare history lab lab-down test \
+.PHONY: help doctor setup lock export bundle diagnose train models bench devices baseline report compare history lab lab-down test \
   slow-test lab-test page-test check static format clean
 
 help: ## show this list
@@ -42,6 +42,7 @@ help: ## show this list
 	@echo 'export:   MODEL [WEIGHTS DATASET LABELS PRECISION FORMAT CALIBRATION_IMAGES SEED OUTPUT=probabilities|logits'
 	@echo '          AUTHOR LICENSE JSON=1]; a classifier of your own: MODEL=path/to/model.keras PREPROCESSING=bytes|zero-to-one|...'
 	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but FORMAT]'
+	@echo 'diagnose: MODEL [WEIGHTS DATASET PREPROCESSING PRECISION=int8 JSON=1]; MODEL may be the folder that export made'
 	@echo 'train:    MODEL [DATASET RECIPE EPOCHS BATCH_SIZE FINE_TUNE=imagenet|x.keras FROZEN_EPOCHS FLIP=on|off'
 	@echo '          CLASS_WEIGHTS=balanced MIXED_PRECISION=auto|on|off TENSORBOARD=1 SEED WORKERS=host:port,... WORKER_INDEX'
 	@echo '          WORKER_TIMEOUT=seconds JSON=1]'
@@ -87,6 +88,10 @@ bundle: setup ## make the folder and zip that app developers receive of MODEL; e
 	  $${PRECISION:+"--precision=$$PRECISION"} $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} \
 	  $${SEED:+"--seed=$$SEED"} $${OUTPUT:+"--output=$$OUTPUT"} $${AUTHOR:+"--author=$$AUTHOR"} \
 	  $${LICENSE:+"--license=$$LICENSE"} $${PURPOSE:+"--purpose=$$PURPOSE"} $(if $(JSON),--json)
+
+diagnose: setup ## why MODEL's int8 file is worse than its float file, and what to try next: diagnosis.html
+	@$(PY) -m export diagnose $${WEIGHTS:+"--weights=$$WEIGHTS"} $${DATASET:+"--dataset=$$DATASET"} \
+	  $${PREPROCESSING:+"--preprocessing=$$PREPROCESSING"} $${PRECISION:+"--precision=$$PRECISION"} $(if $(JSON),--json) -- "$$MODEL"
 
 train: setup ## train MODEL on DATASET; interrupted, the same command goes on
 	@$(PY) -m models train "--model=$$MODEL" $${DATASET:+"--dataset=$$DATASET"} $${RECIPE:+"--recipe=$$RECIPE"} \

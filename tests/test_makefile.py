@@ -225,7 +225,7 @@ def test_a_hostile_model_reaches_python_as_one_literal_argument(clone: Path, val
 
 
 @pytest.mark.parametrize("value", ["$(shell touch pwned)", '"; touch pwned; "'])
-@pytest.mark.parametrize("target", ["export", "train", "bench", "devices", "models", "test", "help"])
+@pytest.mark.parametrize("target", ["export", "diagnose", "train", "bench", "devices", "models", "test", "help"])
 def test_no_variable_is_run_by_make_or_the_shell(clone: Path, value: str, target: str) -> None:
     before = files(clone)
     assert make(clone, target, *(f"{name}={value}" for name in GIVEN)).returncode == 0
@@ -233,7 +233,7 @@ def test_no_variable_is_run_by_make_or_the_shell(clone: Path, value: str, target
     assert files(clone) == before
 
 
-@pytest.mark.parametrize("target", ["export", "train"])
+@pytest.mark.parametrize("target", ["export", "diagnose", "train"])
 @pytest.mark.parametrize("words", [[], ["MODEL="], ["MODEL= "]])
 def test_a_missing_model_is_one_clear_line_before_any_set_up(clone: Path, target: str, words: list[str]) -> None:
     ran = make(clone, target, *words)

@@ -37,7 +37,7 @@ OTHER_INPUTS = 128
 """Test pictures on which other normalisations are tried."""
 GUESS_IMAGES = 32
 SUSPECT_GAP_DB, SUSPECT_DISTANCE = 4.0, 0.25
-"""From here on ranges are explained: a tensor that would gain more than healthy ones, or spans that differ by a fifth."""
+"""From here on ranges are explained: more than a healthy tensor would gain, or spans that differ by a fifth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

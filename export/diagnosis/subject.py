@@ -10,7 +10,9 @@ from export.artifact import LABELS_FILE, Artifact, Manifest, load_manifest
 from export.metadata.labels import parse_labels
 from models.data import DATASETS
 from models.errors import DataError, UsageError
+from models.imagenet import IMAGENET
 from models.spec import OWN
+from models.weights import RANDOM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +92,12 @@ def _labels(folder: Path, manifest: Manifest) -> tuple[str, ...]:
 def _words(manifest: Manifest) -> tuple[str, ...]:
     source, dataset = manifest.weights["source"], manifest.weights["dataset"]
     name = manifest.model["name"]
-    # Where the user's own file lies is not on record.
+    # Where a file lies is not on record.
     words = [f"MODEL=path/to/{name}.keras" if source == OWN else f"MODEL={name}"]
-    if source in ("random", "imagenet"):
+    if source in (RANDOM, IMAGENET):
         words.append(f"WEIGHTS={source}")
+    elif source not in (OWN, dataset):
+        words.append(f"WEIGHTS=path/to/{source}.keras")
     if dataset != "digits":
         words.append(f"DATASET={dataset}")
     return tuple(words)

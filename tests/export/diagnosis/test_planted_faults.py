@@ -1,0 +1,112 @@
+"""A healthy network gets a clean bill, and each planted fault its name, its evidence and a command."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.artifact import Artifact, Verification, load_manifest
+from export.diagnosis.values import Diagnosis
+from models.checkpoint import run_folder
+from models.training.settings import Phase, TrainSettings
+from models.weights import train_now
+from models.zoo import lookup
+from tests.export.conftest import Cli
+from tests.export.diagnosis.conftest import examine
+from tests.export.diagnosis.plants import PLANTS, Patient, dead_channel, noise_calibration
+
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_each_planted_fault_is_the_only_one_named(
+    healthy: Path, tmp_path: Path, plant: Callable[[Patient], None]
+) -> None:
+    patient = Patient(healthy, tmp_path / "patient")
+    plant(patient)
+    found = examine(patient.folder)
+    assert [finding.cause for finding in found.findings] == [PLANTS[plant]]
+    (finding,) = found.findings
+    assert finding.evidence
+    assert any(character.isdigit() for fact in finding.evidence for character in fact)
+    assert not found.healthy
+    words = shlex.split(finding.command)
+    assert words[:1] == ["make"]
+    assert words[1] in ("export", "train")
+    assert "MODEL=mobilenet_v1_0.25_128" in words
+
+
+def test_commands_use_variables_that_make_knows() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    given = makefile[makefile.index("GIVEN :=") : makefile.index("$(foreach name,$(GIVEN)")].split()
+    for name in ("MODEL", "DATASET", "WEIGHTS", "PREPROCESSING", "CALIBRATION_IMAGES", "PRECISION", "OUTPUT", "LABELS"):
+        assert name in given
+
+
+def test_healthy_digits_network_gets_a_clean_bill(healthy_diagnosis: Diagnosis) -> None:
+    assert healthy_diagnosis.findings == ()
+    assert healthy_diagnosis.healthy
+    assert healthy_diagnosis.calibration.known
+    assert healthy_diagnosis.unmatched == ()
+
+
+def test_accuracy_is_that_of_the_export_own_verification(healthy: Path, healthy_diagnosis: Diagnosis) -> None:
+    manifest = load_manifest(healthy)
+    assert manifest is not None
+    artifacts = {a.precision: a for a in manifest.artifacts if a.format == "tflite"}
+
+    def verified(artifact: Artifact) -> Verification:
+        assert artifact.verification is not None
+        return artifact.verification
+
+    assert healthy_diagnosis.accuracy.images == verified(artifacts["int8"]).images
+    assert healthy_diagnosis.accuracy.int8_top1 == pytest.approx(verified(artifacts["int8"]).top1)
+    assert healthy_diagnosis.accuracy.float_top1 == pytest.approx(verified(artifacts["float32"]).top1)
+
+
+def test_every_kernel_and_every_computed_tensor_is_read_and_ranked(healthy_diagnosis: Diagnosis) -> None:
+    kernels = [reading.sqnr_db for reading in healthy_diagnosis.weights_read]
+    assert len(kernels) == 28
+    assert kernels == sorted(kernels, key=lambda value: np.inf if value is None else value)
+    assert min(value for value in kernels if value is not None) > 35
+    losses = [reading.loss_db for reading in healthy_diagnosis.activations]
+    assert len(losses) == 30
+    known = [loss for loss in losses if loss is not None]
+    assert known == sorted(known, reverse=True)
+    names = {reading.name for reading in healthy_diagnosis.activations}
+    assert {"conv_1", "pool", "classifier", "probabilities"} <= names
+
+
+def test_a_dead_channel_is_named_with_its_layer_and_number(healthy: Path, tmp_path: Path) -> None:
+    patient = Patient(healthy, tmp_path / "patient")
+    dead_channel(patient)
+    (finding,) = examine(patient.folder).findings
+    assert finding.layers[0] == "separable_3_project"
+    assert finding.evidence[0] == "separable_3_project: channel 7 of 32 never changes in the int8 file"
+
+
+def test_noise_explains_the_ranges_better_than_the_pictures_do(healthy: Path, tmp_path: Path) -> None:
+    patient = Patient(healthy, tmp_path / "patient")
+    noise_calibration(patient)
+    guesses = examine(patient.folder).guesses
+    assert guesses[0].kind == "noise"
+    assert guesses[0].distance < 0.1
+    assert next(guess.distance for guess in guesses if guess.kind == "pictures") > 2 * guesses[0].distance
+
+
+V2 = "mobilenet_v2_0.35_96"
+V2_TRAINED = TrainSettings(seed=0, phases=(Phase(resolution_px=96, epochs=12, learning_rate=3e-3, batch=32),))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["auto", "random"])
+def test_v2_gets_a_clean_bill_trained_and_untrained(cli: Cli, tmp_path: Path, weights: str) -> None:
+    if weights == "auto":
+        train_now(lookup(V2), "digits", V2_TRAINED, run_folder(tmp_path / "build", V2, "digits"), lambda _: None)
+    words = ("--weights", weights, "--precision", "float32,int8", "--format", "tflite")
+    assert cli("--model", V2, *words).returncode == 0
+    found = examine(tmp_path / "build" / f"{V2}-{'digits' if weights == 'auto' else 'random'}")
+    assert found.findings == ()
+    assert found.activations
