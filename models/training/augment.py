@@ -43,11 +43,14 @@ def shifted(pixels: Pixels, share: float, rng: np.random.Generator) -> Pixels:
 
 
 def balanced_weights(classes: NDArray[np.int64], count: int) -> NDArray[np.float32]:
-    """Weight per class, `[count]`: inverse to how many of the pictures are of it, 1 on average over the pictures."""
+    """Weight per class, `[count]`: inverse to how many of the pictures are of it, 1 on average over the pictures.
+
+    A class without pictures, as most of `imagenet:DIR` are, has none and takes none of the others'.
+    """
     members = np.bincount(classes, minlength=count)
-    return np.divide(
-        len(classes), count * members, out=np.zeros(count), where=members > 0
-    ).astype(np.float32)  # fmt: skip
+    there = members > 0
+    weights = np.divide(len(classes), np.count_nonzero(there) * members, out=np.zeros(count), where=there)
+    return weights.astype(np.float32)
 
 
 class Augmenter:

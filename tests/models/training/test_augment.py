@@ -73,8 +73,9 @@ def test_smoothed_labels_are_one_hot_here_and_smoothed_by_the_loss() -> None:
 def test_rare_classes_weigh_more_and_all_pictures_weigh_as_much_as_without() -> None:
     classes = np.array([0] * 60 + [1] * 30 + [2] * 10)
     weights = balanced_weights(classes, 4)
-    assert weights == pytest.approx([0.4166667, 0.8333333, 2.5, 0.0])
-    assert [float(weights[name] * (classes == name).sum()) for name in range(3)] == pytest.approx([25, 25, 25])
+    assert weights == pytest.approx([5 / 9, 10 / 9, 10 / 3, 0.0])
+    assert [float(weights[name] * (classes == name).sum()) for name in range(3)] == pytest.approx([100 / 3] * 3)
+    assert weights[classes].mean() == pytest.approx(1)
 
 
 def test_a_mixed_pictures_weight_is_mixed_too() -> None:
