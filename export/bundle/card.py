@@ -10,8 +10,9 @@ from export.artifact import Artifact, Manifest
 from export.bundle.contract import Contract
 from export.bundle.labels import background_index
 from export.bundle.latency import Latency
+from export.bundle.literals import Literal
 from export.bundle.rendering import render
-from export.bundle.snippets import SNIPPETS, describe_feed, describe_fit
+from export.bundle.snippets import PRIVACY_NOTICE, SNIPPETS, describe_feed, describe_fit
 from export.precision import PRECISIONS
 
 MAX_CLASSES_NAMED = 20
@@ -30,6 +31,7 @@ def render_readme(manifest: Manifest, contracts: Sequence[tuple[Artifact, Contra
         background=background_index(names),
         oldest=OLDEST_RUNTIME,
         runtime=f"ai-edge-litert {manifest.tools.get('ai-edge-litert', 'of unknown version')}",
+        notice=PRIVACY_NOTICE if any(contract.fits_mediapipe for _, contract in contracts) else None,
         models=[_row(artifact, contract) for artifact, contract in contracts],
     )
 
@@ -114,7 +116,7 @@ def _row(artifact: Artifact, contract: Contract) -> dict[str, Any]:
         "feeds": describe_feed(contract),
         "fit": describe_fit(contract),
         "why_not_mediapipe": None if contract.fits_mediapipe else _why_not_mediapipe(contract),
-        "snippets": [{"file": row.file, "use": row.use} for row in SNIPPETS if row.suits(contract)],
+        "snippets": [{"file": row.file, "use": Literal(row.use)} for row in SNIPPETS if row.suits(contract)],
     }
 
 

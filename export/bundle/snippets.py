@@ -15,10 +15,12 @@ VERSIONS: Mapping[str, str] = MappingProxyType(
     {
         # google-ai-edge/mediapipe#6165 (August 2026): 16 KB pages since 0.10.26, 1.0.0 keeps them.
         "mediapipe_android": "com.google.mediapipe:tasks-vision:1.0.0",
-        # developers.google.com/edge/litert/next/android_kotlin.
+        # developers.google.com/edge/litert/next/android_kotlin, the GPU's too: without the second, 2.3.0 finds none.
         "litert_compiled": "com.google.ai.edge.litert:litert:2.3.0",
-        # google-ai-edge/LiteRT#4775: the last with the class org.tensorflow.lite.Interpreter; #43: 16 KB pages.
-        "litert_interpreter": "com.google.ai.edge.litert:litert:1.4.1",
+        "litert_gpu": "com.google.ai.edge.litert:litert-gpu:2.3.0",
+        # ai.google.dev/edge/litert/android: the newest for the class org.tensorflow.lite.Interpreter, which 2.0 had not
+        # (google-ai-edge/LiteRT#4775); #43: 16 KB pages.
+        "litert_interpreter": "com.google.ai.edge.litert:litert:1.4.2",
         # ai.google.dev/edge/mediapipe/solutions/vision/image_classifier/ios, without a version there.
         "mediapipe_ios": "MediaPipeTasksVision",
         # ai.google.dev/edge/litert/ios/quickstart, likewise.
@@ -26,6 +28,9 @@ VERSIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What the snippets are written against, and where that is documented."""
+
+PRIVACY_NOTICE = "developers.google.com/edge/mediapipe/solutions/tasks"
+"""Of MediaPipe Tasks: pictures stay on the device, metrics of its use are sent, users are to be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +81,7 @@ def render_snippets(contract: Contract) -> dict[str, str]:
     values = {
         "c": contract,
         "versions": VERSIONS,
+        "notice": PRIVACY_NOTICE,
         "feeds": describe_feed(contract),
         "fit_words": describe_fit(contract),
         "crop": preprocessing.fit == "crop",

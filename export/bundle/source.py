@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from export.artifact import Artifact, Manifest, load_manifest
+from export.artifact import Artifact, Check, Manifest, load_manifest
 from export.metadata.labels import format_labels
 from export.pipeline import ExportRequest, export_model
 from models.checkpoint import TrainedModel, run_folder
@@ -51,12 +51,25 @@ def obtain_export(request: ExportRequest, report: Report) -> tuple[Path, Manifes
         name = f"{precision.format} {precision.name}"
         found = find_artifact(manifest, precision.name)
         if found is None or not found.passed:
-            reason = manifest.failures.get(name) or "its verification failed"
+            reason = manifest.failures.get(name) or _why(found)
             raise VerificationError(
                 f"{name} of {manifest.model['name']} is not proven: {reason}; nothing was bundled; see `make export`, "
                 "or choose other files with --precision"
             )
     return folder, manifest, weights
+
+
+def _describe(check: Check) -> str:
+    if check.detail or check.value is None or check.limit is None:
+        return check.detail or check.name
+    return f"{check.name} {check.value:.4g}, limit {check.limit:g}"
+
+
+def _why(artifact: Artifact | None) -> str:
+    """What its verification found wrong."""
+    if artifact is None or artifact.verification is None:
+        return (artifact and artifact.failure) or "it is not there"
+    return ", ".join(_describe(check) for check in artifact.verification.checks if not check.passed)
 
 
 def find_artifact(manifest: Manifest, precision: str) -> Artifact | None:

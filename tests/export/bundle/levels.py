@@ -40,8 +40,8 @@ LEVELS = MappingProxyType(
             mean=6,
             most=220,
             sharp_mean=50,
-            reason="It takes four pixels where ours averages all: edges alias (docs/preprocessing.md). A wrong order of "
-            "channels, an ignored rotation and a crop move a scene by 15 to 60 on average.",
+            reason="It takes four pixels where ours averages all: edges alias (docs/preprocessing.md). A wrong order "
+            "of channels, an ignored rotation and a crop move a scene by 15 to 60 on average.",
         ),
         "mediapipe after halving": Level(
             mean=5,

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ import pytest
 from PIL import Image
 
 from export import describe
-from export.artifact import load_manifest, save_manifest
+from export.artifact import Artifact, Check, load_manifest, save_manifest
 from export.bundle import build, source
 from export.bundle.archive import write_archive
 from export.bundle.build import Bundled, build_bundle
@@ -160,24 +162,34 @@ def test_an_export_by_other_programs_or_with_a_changed_file_is_made_anew(
         source.obtain_export(request_for(full, copied).export, silent)
 
 
-def test_what_failed_its_verification_is_not_bundled(
-    full: Exported, copied: Path, monkeypatch: pytest.MonkeyPatch
+def refused(artifact: Artifact) -> Artifact:
+    return replace(artifact, verification=None, failure="LiteRT refuses it")
+
+
+def inexact(artifact: Artifact) -> Artifact:
+    assert artifact.verification is not None
+    bad = Check(name="top1_agreement", value=0.9125, limit=0.97, passed=False, detail="")
+    worse = Check(name="contents", value=None, limit=None, passed=False, detail="no int8 weights")
+    return replace(artifact, verification=replace(artifact.verification, checks=(bad, worse)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [(refused, "LiteRT refuses it"), (inexact, "top1_agreement 0.9125, limit 0.97, no int8 weights")],
+)
+def test_what_failed_its_verification_is_not_bundled_and_the_reason_is_said(
+    spoil: Callable[[Artifact], Artifact], said: str, full: Exported, copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = copied / full.folder.name
     manifest = load_manifest(folder)
     assert manifest is not None
-    failed = tuple(
-        replace(a, verification=None, failure="LiteRT refuses it") if a.precision == "int8" else a
-        for a in manifest.artifacts
-    )
+    failed = tuple(spoil(a) if a.precision == "int8" else a for a in manifest.artifacts)
     broken = replace(manifest, artifacts=failed)
     outcome = Outcome(folder=folder, manifest=broken, passed=False, removed=())
     monkeypatch.setattr(source, "export_model", lambda *_: outcome)
     save_manifest(folder, broken)
     before = tree(place_of(copied, full))
-    with pytest.raises(
-        VerificationError, match=r"tflite int8 of .* is not proven: its verification failed; nothing was"
-    ):
+    with pytest.raises(VerificationError, match=rf"tflite int8 of .* is not proven: {re.escape(said)}; nothing was"):
         build_bundle(request_for(full, copied), silent)
     assert tree(place_of(copied, full)) == before
 

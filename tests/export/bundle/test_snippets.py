@@ -20,7 +20,7 @@ from tree_sitter import Language, Node, Parser
 from export.bundle import rendering
 from export.bundle.contract import Contract
 from export.bundle.rendering import _environment
-from export.bundle.snippets import SNIPPETS, VERSIONS, render_snippets
+from export.bundle.snippets import PRIVACY_NOTICE, SNIPPETS, VERSIONS, render_snippets
 from export.verify import to_input
 from models.data import prepare_picture
 from models.data.decode import read_picture
@@ -96,6 +96,31 @@ def test_the_numbers_of_a_file_are_in_its_snippets() -> None:
     assert "exp(" in render_snippets(make_contract(output="logits"))["android/InterpreterClassifier.kt"]
 
 
+def test_large_pictures_are_halved_before_anything_takes_four_pixels_of_them() -> None:
+    texts = render_snippets(make_contract())
+    halving = "while (maxOf(small.width, small.height) >= 2 * SIDE) {"
+    for file in ("MediaPipeClassifier", "InterpreterClassifier", "CompiledModelClassifier"):
+        assert halving in texts[f"android/{file}.kt"]
+        # Whole over white, whoever takes it.
+        assert "canvas.drawColor(Color.WHITE)" in texts[f"android/{file}.kt"]
+    # As wide as the network, so that MediaPipe has nothing left to resize.
+    assert "classify(BitmapImageBuilder(fitted(picture)).build())" in texts["android/MediaPipeClassifier.kt"]
+    assert "const val SIDE = 224" in texts["android/MediaPipeClassifier.kt"]
+    assert "MPImage(uiImage: fitted(picture))" in texts["ios/MediaPipeClassifier.swift"]
+    assert "private static let side = 224" in texts["ios/MediaPipeClassifier.swift"]
+    assert texts["ios/MediaPipeClassifier.swift"].count("interpolationQuality = .high") == 1
+    # The part that is cut out, and the side that decides, are what must not be passed over.
+    crop, pad = (render_snippets(make_contract(fit=fit))["android/InterpreterClassifier.kt"] for fit in ("crop", "pad"))
+    assert "while (minOf(small.width, small.height) * CROP_SHARE >= 2 * SIDE) {" in crop
+    assert halving in pad
+
+
+def test_who_reports_its_use_is_said_where_it_is_used() -> None:
+    texts = render_snippets(make_contract())
+    said = {file for file, text in texts.items() if PRIVACY_NOTICE in text}
+    assert said == {"android/MediaPipeClassifier.kt", "ios/MediaPipeClassifier.swift"}
+
+
 def test_int16_has_no_compiled_model_whose_buffers_do_not_know_it() -> None:
     assert "android/CompiledModelClassifier.kt" not in render_snippets(make_contract("int16"))
 
@@ -141,7 +166,7 @@ def test_a_value_that_no_filter_made_safe_is_an_error(value: object) -> None:
 def test_every_template_is_used() -> None:
     templates = Path(rendering.__file__).with_name("templates")
     names = {p.relative_to(templates).as_posix().removesuffix(".jinja") for p in templates.rglob("*.jinja")}
-    parts = {"android/picture.kt", "android/best.kt"}
+    parts = {"android/picture.kt", "android/best.kt", "ios/picture.swift"}
     assert names == {row.file for row in SNIPPETS} | parts | {"README.md", "model_card.md"}
 
 
