@@ -102,8 +102,12 @@ def load_trained(folder: Path) -> TrainedModel | None:
     return trained
 
 
-def check_keras_file(path: Path) -> None:
+def check_keras_file(path: Path, *, otherwise: str = "auto, random or imagenet") -> None:
     """Refuses what cannot be a checkpoint, before anything heavy is started.
+
+    Args:
+        path: The file.
+        otherwise: What could have been meant instead.
 
     Raises:
         WeightsError: the file is missing or is not a whole `.keras` archive.
@@ -113,9 +117,7 @@ def check_keras_file(path: Path) -> None:
     except OSError as error:
         raise WeightsError(f"checkpoint {path} cannot be read: {error.strerror}") from error
     if not exists:
-        raise WeightsError(
-            f"checkpoint {path} does not exist; give the path of a .keras file, or auto, random or imagenet"
-        )
+        raise WeightsError(f"checkpoint {path} does not exist; give the path of a .keras file, or {otherwise}")
     if not path.stem.isprintable() or "\N{REPLACEMENT CHARACTER}" in path.stem:
         raise WeightsError(
             f"checkpoint {str(path)!r}: results go to a folder of its name, which is not printable; rename it"

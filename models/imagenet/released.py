@@ -67,8 +67,12 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
 """By name of the network."""
 
 
-def find_release(spec: ModelSpec) -> Release:
+def find_release(spec: ModelSpec, *, otherwise: str = "use --weights auto, which trains here") -> Release:
     """The weights of a network.
+
+    Args:
+        spec: The network.
+        otherwise: What to do where there are none.
 
     Raises:
         WeightsError: there are none; the message says which networks have some.
@@ -77,7 +81,7 @@ def find_release(spec: ModelSpec) -> Release:
         return RELEASES[spec.name]
     raise WeightsError(
         f"no ImageNet weights were released for {spec.name}; there are some for {_networks()} (`python -m models list` "
-        "marks them); use --weights auto, which trains here"
+        f"marks them); {otherwise}"
     )
 
 

@@ -104,7 +104,7 @@ _ROWS = (
     ),
     Recipe(
         name="bag_of_tricks",
-        source="arXiv:1812.01187, sections 2.1, 3.1 and 5",
+        source="arXiv:1812.01187, sections 2.1, 3.1 and 5; momentum and weight decay of its authors' train_imagenet.py",
         summary="SGD with warm-up, cosine decay, label smoothing and mixup: a sound choice where there is a GPU",
         epochs=200,
         batch=256,
@@ -186,6 +186,8 @@ _ROWS = (
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({row.name: row for row in _ROWS})
 FINE_TUNE, IMAGENET = "fine_tune", "imagenet"
+MOST = 1_000_000
+"""Epochs, and pictures in a step: a hundred times what anybody published."""
 FROZEN_EPOCHS = 3
 """In which a new classifier learns alone, unless told otherwise."""
 
@@ -227,13 +229,13 @@ def plan_training(spec: ModelSpec, dataset: str, *, seed: int = 0, wishes: Wishe
 
     Raises:
         UnknownNameError: there is no such recipe.
-        UsageError: epochs or batch below 1, or wishes that contradict each other.
+        UsageError: epochs or batch out of range, or wishes that contradict each other.
         WeightsError: the weights to start from are not there, or no checkpoint.
     """
     wishes = wishes or Wishes()
     for name, value in (("--epochs", wishes.epochs), ("--batch-size", wishes.batch)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name} {value}: at least 1 is needed")
+        if value is not None and not 1 <= value <= MOST:
+            raise UsageError(f"{name} {value}: 1 to {MOST} is possible")
     recipe = _choose(dataset, wishes)
     _check_start(spec, wishes.fine_tune)
     phases = _growing(spec, recipe, wishes) if recipe.grows else _steady(spec, recipe, wishes)
@@ -270,9 +272,9 @@ def _check_start(spec: ModelSpec, choice: str | None) -> None:
     if choice == IMAGENET:
         from models.imagenet import find_release
 
-        find_release(spec)
+        find_release(spec, otherwise="leave --fine-tune out")
     elif choice is not None:
-        check_keras_file(Path(choice))
+        check_keras_file(Path(choice), otherwise="imagenet")
 
 
 def _steady(spec: ModelSpec, recipe: Recipe, wishes: Wishes) -> tuple[Phase, ...]:

@@ -142,8 +142,10 @@ def test_the_frozen_epochs_are_part_of_the_epochs(frozen: int | None, epochs: li
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"epochs": 0}, "--epochs 0: at least 1 is needed"),
-        ({"batch": -3}, "--batch-size -3: at least 1 is needed"),
+        ({"epochs": 0}, "--epochs 0: 1 to 1000000 is possible"),
+        ({"epochs": 10**400}, f"--epochs {10**400}: 1 to 1000000 is possible"),
+        ({"batch": -3}, "--batch-size -3: 1 to 1000000 is possible"),
+        ({"fine_tune": "x.keras"}, "checkpoint x.keras does not exist; give the path of a .keras file, or imagenet"),
         ({"frozen_epochs": 2},
          "--frozen-epochs is for --fine-tune; name the weights with --fine-tune, or leave it out"),
         ({"fine_tune": "imagenet", "epochs": 4, "frozen_epochs": 4},
@@ -158,6 +160,13 @@ def test_wishes_that_cannot_be_are_refused(wishes: dict[str, object], message: s
     with pytest.raises(UsageError) as raised:
         plan(**wishes)  # type: ignore[arg-type]
     assert str(raised.value) == message
+
+
+def test_a_network_without_released_weights_cannot_start_from_them() -> None:
+    with pytest.raises(
+        UsageError, match=r"^no ImageNet weights were released for vgg_small; .*; leave --fine-tune out$"
+    ):
+        plan("vgg_small", fine_tune="imagenet")
 
 
 def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
