@@ -164,13 +164,15 @@ class Manifest:
         if any(format_json(dict(getattr(self, part))) != format_json(dict(getattr(other, part))) for part in origin):
             return ()
         calibrated_alike = dict(self.calibration) == dict(other.calibration)
+        # Equalized by its calibration, even a float file is another with each.
+        equalized = self.calibration.get("equalize") or other.calibration.get("equalize")
         tried = {f"{a.format} {a.precision}" for a in other.artifacts} | set(other.failures)
         return tuple(
             a
             for a in self.artifacts
             if a.passed
             and f"{a.format} {a.precision}" not in tried
-            and (calibrated_alike or not PRECISIONS[a.format, a.precision].calibrated)
+            and (calibrated_alike or not (equalized or PRECISIONS[a.format, a.precision].calibrated))
         )
 
     def with_artifacts(self, more: tuple[Artifact, ...]) -> Manifest:

@@ -258,7 +258,7 @@ def _check_reference(weights: TrainedModel, work: WorkFiles) -> None:
 def _convert(request: ExportRequest, spec: ModelSpec, weights: TrainedModel, work: WorkFiles, report: Report) -> None:
     """Makes the float files that all precisions come from."""
     onnx = any(precision.format == "onnx" for precision in request.precisions)
-    run_in_worker(convert_stage, spec, weights.path, request.output, onnx, work, report=report)
+    run_in_worker(convert_stage, spec, weights.path, request.output, onnx, work, request.quantization, report=report)
 
 
 def _make_files(

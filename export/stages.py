@@ -11,7 +11,7 @@ import numpy as np
 from export.artifact import Verification
 from export.metadata.info import ModelInfo
 from export.precision import Limits, Precision
-from export.quantization.settings import QuantizationSettings
+from export.quantization.settings import DEFAULTS, QuantizationSettings
 from export.work import WorkFiles, save_array, save_batches
 from models.data import Pixels, batches, lazy_pixels, load_dataset, stratified_sample
 from models.errors import ConversionError
@@ -86,13 +86,21 @@ def prepare_stage(report: Report, dataset: str, spec: ModelSpec, images: int, se
     )
 
 
-def convert_stage(report: Report, spec: ModelSpec, checkpoint: Path, output: str, onnx: bool, work: WorkFiles) -> None:
+def convert_stage(
+    report: Report,
+    spec: ModelSpec,
+    checkpoint: Path,
+    output: str,
+    onnx: bool,
+    work: WorkFiles,
+    settings: QuantizationSettings = DEFAULTS,
+) -> None:
     """Makes the float files and the Keras reference; see `export.to_float`."""
     report(Progress(stage=STARTING, done=0, total=1))
     from export.to_float import convert_float
 
     report(Progress(stage=STARTING, done=1, total=1))
-    convert_float(report, spec, checkpoint, output, onnx, work)
+    convert_float(report, spec, checkpoint, output, onnx, work, equalized=settings.equalize)
 
 
 def calibrate_stage(report: Report, spec: ModelSpec, settings: QuantizationSettings, work: WorkFiles) -> str:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from export.deployed import FRONT, as_trained, front, has_front
+from export.equalized import equalize
 from export.tflite_file import name_tensors, read_model, write_model
 from export.work import WorkFiles, save_array
 from models.blocks import plan_layers
@@ -164,7 +165,16 @@ FLOAT_STAGE = "float conversion"
 REFERENCE_STAGE = "Keras reference"
 
 
-def convert_float(report: Report, spec: ModelSpec, checkpoint: Path, output: str, onnx: bool, work: WorkFiles) -> None:
+def convert_float(
+    report: Report,
+    spec: ModelSpec,
+    checkpoint: Path,
+    output: str,
+    onnx: bool,
+    work: WorkFiles,
+    *,
+    equalized: bool = False,
+) -> None:
     """Loads the checkpoint and makes the float files and the Keras model's own answers.
 
     Args:
@@ -173,7 +183,8 @@ def convert_float(report: Report, spec: ModelSpec, checkpoint: Path, output: str
         checkpoint: The `.keras` file.
         output: `probabilities` or `logits`.
         onnx: Also convert to ONNX.
-        work: Where the test pictures are and the results go.
+        work: Where the pictures are and the results go.
+        equalized: Rescale the channels of a network of the zoo for the 8-bit files; see `export.equalized`.
 
     Raises:
         WeightsError: the checkpoint does not serve.
@@ -185,6 +196,8 @@ def convert_float(report: Report, spec: ModelSpec, checkpoint: Path, output: str
     model = given if spec.own else into_network(checkpoint, given, spec)
     report(Progress(stage=FLOAT_STAGE, done=1, total=steps, detail="TFLite"))
     deployed = model if spec.own else fold_batch_norm(model, spec)
+    if equalized and not spec.own:
+        equalize(deployed, spec, np.load(work.calibration_pixels))
     work.float_tflite.write_bytes(to_tflite(deployed, spec, output))
     del deployed
     _give_back_memory()

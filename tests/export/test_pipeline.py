@@ -26,6 +26,7 @@ from export.stages import (
     tflite_stage,
     verify_stage,
 )
+from export.work import WorkFiles
 from models.checkpoint import run_folder
 from models.errors import (
     ConversionError,
@@ -69,7 +70,7 @@ class Works:
         if function is calibrate_stage:
             return self.refused.get("calibration", "")
         assert function is convert_stage
-        given, work = self.network.work, args[-1]
+        given, work = self.network.work, next(value for value in args if isinstance(value, WorkFiles))
         for name in ("float_tflite", "float_onnx", "reference"):
             shutil.copy(getattr(given, name), getattr(work, name))
         return None

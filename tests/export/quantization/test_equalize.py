@@ -1,0 +1,139 @@
+"""Cross-layer equalization: the network computes the same, and its channels are alike."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from export.equalized import equalize, greatest_values, read_weights
+from export.quantization.equalize import Group, equalizing_factors, find_groups, rescale, scalable
+from models.blocks import Kind, Layer, plan_layers
+from models.build import build, fold_batch_norm
+from models.data import Pixels, normalise
+from models.spec import ModelSpec
+from models.zoo import MODELS
+from tests.export.quantization.twins import stress
+
+CASES = {
+    "mobilenet_v1_0.25_128": 32, "mobilenet_v2_0.35_96": 32, "mobilenet_v3_small_0.75": 32,
+    "mobilenet_v4_conv_small": 32, "vgg_small": 32,
+}  # fmt: skip
+"""At which side, in pixels."""
+
+
+def spec_of(name: str) -> ModelSpec:
+    return replace(MODELS[name], resolution_px=CASES[name], num_classes=10)
+
+
+def pictures(size_px: int) -> Pixels:
+    squares = np.random.default_rng(1).integers(0, 256, (16, 4, 4, 3), np.uint8)
+    return np.kron(squares, np.ones((1, size_px // 4, size_px // 4, 1), np.uint8))
+
+
+def folded(spec: ModelSpec) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    model = build(spec)
+    inputs = normalise(pictures(spec.resolution_px), spec.preprocessing)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(inputs, training=True)
+    return fold_batch_norm(model, spec)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equalizing_and_stressing_leave_the_output_as_it_is(name: str) -> None:
+    spec = spec_of(name)
+    model, pixels = folded(spec), pictures(spec.resolution_px)
+    inputs = normalise(pixels, spec.preprocessing)
+    wanted, before = model.predict_on_batch(inputs), read_weights(model, spec)
+    equalize(model, spec, pixels)
+    changed = read_weights(model, spec)
+    assert any(not np.array_equal(before[layer][0], changed[layer][0]) for layer in before)
+    limit = 1e-5 * np.abs(wanted).max()
+    np.testing.assert_allclose(model.predict_on_batch(inputs), wanted, atol=limit, rtol=0)
+    assert stress(model, spec, pixels) > 100
+    stressed = model.predict_on_batch(inputs)
+    # Its factors round every weight anew, which an untrained network makes much of; a wrong factor gives other answers.
+    np.testing.assert_allclose(stressed, wanted, atol=20 * limit, rtol=0)
+    equalize(model, spec, pixels)
+    np.testing.assert_allclose(model.predict_on_batch(inputs), stressed, atol=limit, rtol=0)
+
+
+def test_what_a_twin_spread_is_alike_again() -> None:
+    spec = spec_of("mobilenet_v4_conv_small")
+    model, pixels = folded(spec), pictures(spec.resolution_px)
+
+    def spread() -> float:
+        """Median over the groups of how far channels are apart: standard deviation in powers of two."""
+        greatest, found = greatest_values(model, spec, pixels), []
+        for group in find_groups(plan_layers(spec)):
+            values = np.max([greatest[name] for name in group.tensors], axis=0)
+            found.append(np.std(np.log2(values[values > 0])))
+        return float(np.median(found))
+
+    natural = spread()
+    stress(model, spec, pixels)
+    stressed = spread()
+    equalize(model, spec, pixels)
+    assert stressed > natural + 1.0
+    assert spread() < natural + 0.5
+
+
+def layer(name: str, kind: Kind, inputs: tuple[str, ...], activation: str | None = None) -> Layer:
+    return Layer(
+        name=name, kind=kind, inputs=inputs, in_channels=2, channels=2, size_px=4, shift="bias", activation=activation
+    )  # fmt: skip
+
+
+def names(groups: tuple[Group, ...]) -> list[tuple[tuple[str, ...], list[str], list[str]]]:
+    return [(g.tensors, [p.name for p in g.producers], [r.name for r in g.readers]) for g in groups]
+
+
+def test_a_residual_is_one_group_with_everything_that_reads_it() -> None:
+    plan = (
+        layer("a", "conv", ("image",)),
+        layer("b", "conv", ("a",)),
+        layer("sum", "add", ("a", "b")),
+        layer("c", "dense", ("sum",)),
+    )
+    assert names(find_groups(plan)) == [(("a", "b", "sum"), ["a", "b"], ["b", "c"])]
+
+
+@pytest.mark.parametrize("activation", ["hard_swish", "hard_sigmoid"])
+def test_what_is_not_linear_is_left_alone(activation: str) -> None:
+    plan = (layer("a", "conv", ("image",), activation), layer("b", "dense", ("a",)))
+    assert find_groups(plan) == ()
+
+
+def test_a_gate_is_left_alone_and_what_it_gates_is_not() -> None:
+    plan = (
+        layer("a", "conv", ("image",), "relu"),
+        layer("mean", "squeeze", ("a",)),
+        layer("gate", "conv", ("mean",), "hard_sigmoid"),
+        layer("product", "multiply", ("a", "gate")),
+        layer("b", "dense", ("product",)),
+    )
+    assert names(find_groups(plan)) == [(("a", "mean", "product"), ["a"], ["gate", "b"])]
+
+
+def test_the_last_layer_and_a_flattened_map_are_left_alone() -> None:
+    plan = (layer("a", "conv", ("image",)), layer("flat", "flatten", ("a",)), layer("b", "dense", ("flat",)))
+    assert find_groups(plan) == ()
+
+
+def test_factors_share_the_burden_and_a_relu6_limits_them() -> None:
+    plan = (layer("a", "conv", ("image",), "relu6"), layer("b", "dense", ("a",)))
+    (group,) = find_groups(plan)
+    kernel = np.array([[1.0], [1.0 / 16]], np.float32)
+    weights = {"a": [np.ones((1, 1, 3, 2), np.float32), np.ones(2, np.float32)], "b": [kernel]}
+    alike = {"a": np.array([1.0, 1.0])}
+    # The second is read 16 times more weakly: a quarter for the activation, four times for the kernel.
+    assert equalizing_factors(group, weights, alike).tolist() == [1.0, 4.0]
+    assert scalable(group, alike, np.array([0.25, 0.2])).tolist() == [True, False]
+    assert equalizing_factors(group, weights, {"a": np.array([1.0, 5.0])}).tolist()[1] == 1.0
+    assert equalizing_factors(group, weights, {"a": np.array([1.0, 0.0])}).tolist() == [1.0, 1.0]
+    rescale(group, weights, np.array([1.0, 4.0]))
+    assert weights["a"][1].tolist() == [1.0, 0.25]
+    assert weights["b"][0].ravel().tolist() == [1.0, 0.25]
