@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,8 +27,12 @@ FIXED = ("SOFTMAX", "LOGISTIC", "TANH")
 SAME_RANGE = ("RESHAPE", "PAD", "MAX_POOL_2D", "QUANTIZE", "TRANSPOSE", "CONCATENATION", "AVERAGE_POOL_2D")
 """Operators whose output takes the range of its input."""
 
-ALIVE_STEPS, DROWNED_STEPS = 8, 4
-"""Span of a channel in steps of its tensor, above which it cannot be taken for constant; below which little is left."""
+DROWNED_STEPS = 4
+"""Span of a channel in steps of its tensor, below which little is left of it."""
+
+ALIVE_STEPS, ALIVE_ERRORS = 16, 10
+"""Span of a channel in steps of its tensor, and in the tensor's root mean square errors, above which rounding does not
+make it stand still. In squeezed tensors, of one value per picture, weak channels end below zero and are cut off."""
 
 Run = Callable[[NDArray[Any]], Callable[[Tensor], NDArray[Any]]]
 
@@ -153,6 +158,7 @@ def _reading(
     values = np.concatenate([*total.sample, least, greatest])
     span, int8_span = (greatest - least) / step, (int8[1] - int8[0]) / step
     varying = span > 1e-6
+    alive = max(ALIVE_STEPS, ALIVE_ERRORS * math.sqrt(total.noise / max(1, total.count)) / step)
     order = np.argsort(span)[::-1]
     ratio = None
     if len(order) > 1 and span[order[1]] > 0:
@@ -169,7 +175,7 @@ def _reading(
         clipped_share=total.clipped / max(1, total.count),
         fixed=operator in FIXED + SAME_RANGE,
         channels=len(span),
-        dead_channels=tuple(int(n) for n in np.flatnonzero((span >= ALIVE_STEPS) & (int8_span < 1e-6))),
+        dead_channels=tuple(int(n) for n in np.flatnonzero((span >= alive) & (int8_span < 1e-6))),
         strongest_channel=int(order[0]) if len(order) > 1 else None,
         channel_ratio=ratio,
         drowned_share=float(np.mean(span[varying] < DROWNED_STEPS)) if varying.any() else 0.0,
