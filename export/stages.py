@@ -123,15 +123,17 @@ def calibrate_stage(report: Report, spec: ModelSpec, settings: QuantizationSetti
 def tflite_stage(_: Report, precisions: tuple[Precision, ...], notes: Notes, work: WorkFiles) -> dict[str, str]:
     """Makes the TFLite files, with metadata in them; returns the precisions that failed, with the reason."""
     from export.metadata.write import add_metadata
+    from export.quantization.bias import with_shifted_biases
     from export.quantization.calibration import load_calibration
     from export.quantize import quantize_tflite
 
     source, failures = work.float_tflite.read_bytes(), {}
     found = load_calibration(work.calibration) if any(precision.calibrated for precision in precisions) else None
     for precision in precisions:
-        ranges = found.ranges_for(precision) if found else None
+        ranges = found.ranges_for(precision) if found and precision.calibrated else None
         try:
-            made = quantize_tflite(source, precision, ranges)
+            shifted = with_shifted_biases(source, found.shifts) if ranges and found and found.shifts else source
+            made = quantize_tflite(shifted, precision, ranges)
             work.made(precision).write_bytes(add_metadata(made, notes.info, notes.labels))
         except ConversionError as error:
             failures[f"tflite {precision.name}"] = str(error)
@@ -140,6 +142,7 @@ def tflite_stage(_: Report, precisions: tuple[Precision, ...], notes: Notes, wor
 
 def onnx_stage(_: Report, spec: ModelSpec, precisions: tuple[Precision, ...], work: WorkFiles) -> dict[str, str]:
     """Makes the ONNX files; returns the precisions that failed, with the reason."""
+    from export.quantization.bias import with_shifted_onnx_biases
     from export.quantization.calibration import load_calibration
     from export.quantize_onnx import quantize_onnx
 
@@ -147,8 +150,13 @@ def onnx_stage(_: Report, spec: ModelSpec, precisions: tuple[Precision, ...], wo
     found = load_calibration(work.calibration) if any(precision.calibrated for precision in precisions) else None
     for precision in precisions:
         try:
+            calibration = found if precision.calibrated else None
+            shifts = calibration.shifts if calibration else {}
             content = quantize_onnx(
-                source, precision, found.ranges_for(precision) if found else None, spec.preprocessing
+                with_shifted_onnx_biases(source, shifts) if shifts else source,
+                precision,
+                calibration.ranges_for(precision) if calibration else None,
+                spec.preprocessing,
             )
             work.made(precision).write_bytes(content)
         except ConversionError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from export.calibrate import all_ranges, input_quantization
 from export.precision import Precision
+from export.quantization.bias import Shifts, bias_shifts
 from export.quantization.observe import observe
 from export.quantization.ranges import Ranges
 from export.quantization.settings import NAIVE, QuantizationSettings
@@ -24,6 +25,9 @@ class Calibration:
     """For activations of 8 bits."""
     wide_ranges: Ranges
     """For activations of 16 bits: nothing is cut off, as the steps are fine enough."""
+
+    shifts: Shifts
+    """What to add to biases before they become integers; none where biases are not corrected."""
 
     def ranges_for(self, precision: Precision) -> Ranges:
         """Those that a precision's activations are stored with."""
@@ -51,6 +55,7 @@ def calibrate(
     return Calibration(
         ranges=all_ranges(tflite, seen, preprocessing, settings),
         wide_ranges=all_ranges(tflite, seen, preprocessing, NAIVE),
+        shifts=bias_shifts(tflite, pixels, preprocessing, report) if settings.bias_correction else {},
     )
 
 
@@ -70,4 +75,4 @@ def load_calibration(path: Path) -> Calibration:
         OSError: it is not there.
     """
     value = json.loads(path.read_text("utf-8"))
-    return Calibration(**{key: {name: (low, high) for name, (low, high) in value[key].items()} for key in value})
+    return Calibration(**{key: {name: tuple(row) for name, row in value[key].items()} for key in value})
