@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
 from io import BytesIO
@@ -23,7 +24,7 @@ from models.training import keep
 from models.training.recipes import plan_training
 from models.training.settings import Phase, TrainSettings
 from models.weights import obtain_weights, train_now
-from models.worker import Progress
+from models.worker import Progress, Report
 from models.zoo import MODELS
 
 SPEC = MODELS["mobilenet_v2_0.35_96"]
@@ -56,7 +57,17 @@ def same(one: Path, other: Path) -> bool:
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-# Real runs.
+# Real runs: each process of its own costs some seconds for TensorFlow's start.
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs happen here instead of in a worker."""
+
+    def call(function: Callable[..., Any], *args: Any, report: Report) -> Any:
+        return function(report, *args)
+
+    monkeypatch.setattr(models.weights, "run_in_worker", call)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +131,7 @@ def test_a_finished_training_is_loaded_again(trained: TrainedModel, folder: Path
     assert (loaded.sha256, loaded.seed, loaded.source) == (trained.sha256, 0, "digits")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_same_seed_gives_the_same_bits_in_another_process(
     trained: TrainedModel, tiny: ModelSpec, tmp_path: Path
 ) -> None:
@@ -129,6 +141,7 @@ def test_the_same_seed_gives_the_same_bits_in_another_process(
     assert again.record["accuracy"] == trained.record["accuracy"]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_diverging_training_leaves_nothing_and_keeps_the_earlier_one(
     trained: TrainedModel, tiny: ModelSpec, folder: Path
 ) -> None:
@@ -141,11 +154,12 @@ def test_a_diverging_training_leaves_nothing_and_keeps_the_earlier_one(
     assert trained.path.is_file()
 
 
-def test_random_weights_are_the_same_bits_in_another_process(tiny: ModelSpec, tmp_path: Path) -> None:
-    one, again = (
-        obtain_weights(tiny, "digits", "random", seed=0, build_dir=tmp_path / place, report=ignore)
-        for place in ("one", "again")
-    )
+def test_random_weights_are_the_same_bits_in_another_process(
+    tiny: ModelSpec, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    one = obtain_weights(tiny, "digits", "random", seed=0, build_dir=tmp_path / "one", report=ignore)
+    request.getfixturevalue("in_this_process")
+    again = obtain_weights(tiny, "digits", "random", seed=0, build_dir=tmp_path / "again", report=ignore)
     assert same(one.path, again.path)
     assert (one.source, one.seed, one.path.parent.name) == ("random", 0, "tiny_1.0_16-random")
     assert one.record["accuracy"]["validation_top1"] is None
