@@ -58,7 +58,7 @@ help: ## show this list
 
 # It needs no set-up, and says what one would lack.
 doctor: ## check this machine: what is there, and what to install for which command
-	@python=$(PY); [ -x "$$python" ] || python=$$(sh .ci/setup which) || exit; \
+	@python=$(PY); "$$python" -c '' >/dev/null 2>&1 || python=$$(sh .ci/setup which) || exit; \
 	  "$$python" -m device_bench doctor $(if $(JSON),--json)
 
 setup: ## make .venv with the locked dependencies; does nothing when it fits (PYTHON=... chooses the interpreter)

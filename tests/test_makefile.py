@@ -294,14 +294,18 @@ def test_doctor_needs_no_set_up(clone: Path) -> None:
     assert "chatter" not in ran.stderr
 
 
-def test_before_the_set_up_the_doctor_runs_on_the_python_that_it_would_take(clone: Path) -> None:
+@pytest.mark.parametrize("state", ["no", "a broken"])
+def test_with_no_environment_the_doctor_runs_on_the_python_that_would_make_one(state: str, clone: Path) -> None:
     shutil.copy(ROOT / ".ci/setup", clone / ".ci")
     for file in ("requirements.lock", "pyproject.toml"):
         (clone / file).touch()
-    shutil.rmtree(clone / ".venv")
+    if state == "no":
+        shutil.rmtree(clone / ".venv")
+    else:
+        (clone / ".venv/bin/python").write_text("#!/bin/sh\nexit 3\n")
     package = clone / "device_bench"
     package.mkdir()
     (package / "__main__.py").write_text("import os, sys; print(os.path.realpath(sys.executable), sys.argv[1:])")
     ran = make(clone, "doctor", PYTHON=sys.executable)
     assert ran.stdout == f"{Path(sys.executable).resolve()} ['doctor']\n", ran.stderr
-    assert not (clone / ".venv").exists()
+    assert (clone / ".venv").exists() == (state != "no")

@@ -54,12 +54,11 @@ def check_environment(root: Path) -> Finding:
     """`.venv`, or what is needed to make it."""
     stamp = root / ".venv/made-from"
     if stamp.is_file() and os.access(root / ".venv/bin/python", os.X_OK):
-        missing = [name for name in MODULES if importlib.util.find_spec(name) is None] if _is_here(root) else []
-        if missing:
+        fault = _find_fault(root)
+        if fault:
             return Finding(
-                name=".venv", state="wrong", found=f"lacks {', '.join(missing)}", needed_by=EXPORT, required=True,
-                remedy="make clean setup",
-            )  # fmt: skip
+                name=".venv", state="wrong", found=fault, needed_by=EXPORT, required=True, remedy="make clean setup"
+            )
         return Finding(name=".venv", state="ok", found="made", needed_by=EXPORT, required=True)
     if shutil.which("uv") or all(importlib.util.find_spec(name) for name in ("ensurepip", "venv")):
         return Finding(
@@ -69,6 +68,15 @@ def check_environment(root: Path) -> Finding:
         name=".venv", state="missing", found="not made, and this Python cannot", needed_by=EXPORT, required=True,
         remedy="apt install python3-venv, or install uv",
     )  # fmt: skip
+
+
+def _find_fault(root: Path) -> str | None:
+    """What keeps a `.venv` that was made from working."""
+    if not _is_here(root):
+        answer = ask(str(root / ".venv/bin/python"), "-c", "")
+        return f"its Python {answer.failure}" if answer.failure and not answer.timed_out else None
+    missing = [name for name in MODULES if importlib.util.find_spec(name) is None]
+    return f"lacks {', '.join(missing)}" if missing else None
 
 
 def _is_here(root: Path) -> bool:

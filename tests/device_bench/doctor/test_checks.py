@@ -59,12 +59,21 @@ def test_pythons_of_the_project_are_right(
 def made(root: Path) -> Path:
     (root / ".venv/bin").mkdir(parents=True)
     (root / ".venv/made-from").touch()
-    (root / ".venv/bin/python").touch(mode=0o755)
+    python = root / ".venv/bin/python"
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
     return root
 
 
 def test_an_environment_that_is_made_is_ok(tmp_path: Path) -> None:
     assert machine.check_environment(made(tmp_path)).found == "made"
+
+
+def test_an_environment_whose_python_is_broken_is_made_anew(tmp_path: Path) -> None:
+    (made(tmp_path) / ".venv/bin/python").write_text("#!/bin/sh\nexit 3\n")
+    found = machine.check_environment(tmp_path)
+    assert (found.state, found.found, found.remedy) == ("wrong", "its Python failed (code 3)", "make clean setup")
+    assert found.blocks
 
 
 def test_an_environment_that_lacks_packages_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
