@@ -26,9 +26,11 @@ from models.spec import OWN
 
 FEW_IMAGES = 32
 MANY_IMAGES = 512
-UNLIKE, ALIKE = 0.15, 0.2
-"""Mean |log2| between spans in the file and those measured: from here on they may be of other pictures; below, they
-may be of these."""
+UNLIKE, UNLIKE_EXACT, ALIKE = 0.3, 0.02, 0.2
+"""Mean |log2| between spans in the file and those measured: from here on they are not of the pictures on record; the
+same if those must give them exactly; below, they may be of what was measured."""
+DIFFERING = 3
+"""Tensors whose span differs from what the pictures on record must give: from here on other pictures are to blame."""
 WEIGHTS_DB = 10.0
 """Below it, the typical kernel is another one, however coarsely rounded."""
 
@@ -39,6 +41,8 @@ def find_causes(evidence: Evidence) -> tuple[Finding, ...]:
     """The causes that fit, the one to begin with first; empty: nothing speaks against the file."""
     found = [finding for rule in (_labels, _other_input) if (finding := rule(evidence))]
     # Each of these makes what the next ones look for.
+    if evidence.other_input:
+        return tuple(found)
     for rules in ((_weights,), (_unnormalised,), (_calibration,), (find_dead,), (blame_channels, blame_ranges)):
         causes = [finding for rule in rules if (finding := rule(evidence))]
         if causes:
@@ -124,8 +128,7 @@ def _unnormalised(evidence: Evidence) -> Finding | None:
     span = wanted[1] - wanted[0]
     if max(abs(a - b) for a, b in zip(ends, wanted, strict=True)) <= 0.02 * span:
         return None
-    nearest = evidence.guesses[0] if evidence.guesses else None
-    more = (_explain(nearest),) if nearest else ()
+    more = tuple(_explain(nearest) for nearest in evidence.guesses[:1])
     return Finding(
         cause="unnormalised_input",
         title="The int8 file was calibrated with pictures normalised otherwise",
@@ -152,7 +155,8 @@ def _calibration(evidence: Evidence) -> Finding | None:
         f"calibration pictures on record: {record.images}; "
         + ("the data set still gives them" if record.known else record.reason),
     )
-    if pictures.distance > UNLIKE and nearest.distance < min(ALIKE, pictures.distance / 2):
+    unlike = pictures.distance > (UNLIKE_EXACT if record.exact else UNLIKE)
+    if unlike and nearest.distance < min(ALIKE, pictures.distance / 3):
         noise = nearest.kind == NOISE
         return Finding(
             cause="noise_calibration" if noise else "unnormalised_input",
@@ -165,7 +169,8 @@ def _calibration(evidence: Evidence) -> Finding | None:
         )
     gaps = [reading for reading in evidence.activations if not reading.fixed and reading.gap_db >= GAP_DB]
     few = record.images < FEW_IMAGES
-    if len(gaps) < (1 if few else max(3, len(evidence.activations) // 10)):
+    others = record.exact and unlike and pictures.differing >= DIFFERING
+    if not gaps or not (few or others or len(gaps) >= max(3, len(evidence.activations) // 10)):
         return None
     worst = max(gaps, key=lambda reading: reading.gap_db)
     return Finding(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from export.diagnosis.activations import FIXED, SAME_RANGE, Run, matched
 from export.diagnosis.graph import Graph
-from export.diagnosis.values import ActivationReading, RangeGuess
+from export.diagnosis.values import RangeGuess
 from models.data import Pixels, normalise
 from models.presets import PRESETS
 from models.spec import Preprocessing
@@ -20,6 +20,10 @@ from models.worker import Progress, Report
 STAGE = "explain ranges"
 SEED = 20_170_417
 NOISE, PICTURES = "noise", "pictures"
+OTHER_IMAGES = 32
+"""Of noise, or of pictures normalised otherwise."""
+SAME = math.log2(1.05)
+"""Factor between spans, as |log2|, below which they are the same."""
 TELLING = 1.1
 """Ratio of the widest to the narrowest span of a tensor, from which on it is looked at."""
 
@@ -33,19 +37,14 @@ def estimated(float_graph: Graph, int8_graph: Graph) -> Ranges:
     return {name: theirs.range for name, (_, theirs) in pairs.items() if name in free and theirs.range}
 
 
-def distance(stored: Ranges, measured: Mapping[str, tuple[float, float]]) -> float:
-    """Mean over the tensors of the factor between the two spans, as |log2|. Both spans have zero in them."""
+def _factors(stored: Ranges, measured: Ranges) -> list[float]:
+    """Per tensor the factor between the two spans, as |log2|. Both spans have zero in them."""
     factors = []
     for name, (low, high) in stored.items():
         least, greatest = measured[name]
         span = max(greatest, 0.0) - min(least, 0.0)
         factors.append(min(10.0, abs(math.log2((high - low) / span))) if span > 0 else 10.0)
-    return float(np.mean(factors)) if factors else 0.0
-
-
-def observed(readings: tuple[ActivationReading, ...]) -> Ranges:
-    """Ranges of the float file on the pictures that the layers were compared on."""
-    return {reading.name: reading.observed for reading in readings}
+    return factors
 
 
 def guess_pictures(
@@ -58,6 +57,8 @@ def guess_pictures(
 ) -> tuple[RangeGuess, ...]:
     """What ranges the float file has on the pictures, on noise and on wrongly normalised pictures; the nearest first.
 
+    If those on the pictures are the stored ones, nothing else is tried.
+
     Args:
         float_graph: Of the float file.
         int8_graph: Of the int8 file.
@@ -68,16 +69,29 @@ def guess_pictures(
     """
     stored = estimated(float_graph, int8_graph)
     ways = dict(_ways(preprocessing))
+    few = pictures[np.linspace(0, len(pictures) - 1, min(OTHER_IMAGES, len(pictures))).astype(int)]
     measured = {}
     for done, (name, way) in enumerate(ways.items()):
-        measured[name] = _measure(float_graph, run, (way(picture[None]) for picture in pictures), stored)
+        given = pictures if name[1] == PICTURES else few
+        measured[name] = _measure(float_graph, run, (way(picture[None]) for picture in given), stored)
+        if name[1] == PICTURES and max(_factors(stored, measured[name]), default=0.0) < SAME:
+            report(Progress(stage=STAGE, done=len(ways), total=len(ways)))
+            return (_guess(name, stored, measured[name]),)
         report(Progress(stage=STAGE, done=done + 1, total=len(ways)))
     telling = {name: ends for name, ends in stored.items() if _differs([ranges[name] for ranges in measured.values()])}
-    found = (
-        RangeGuess(pictures=text, kind=kind, distance=distance(telling, ranges))
-        for (text, kind), ranges in measured.items()
-    )
+    found = (_guess(name, telling, ranges) for name, ranges in measured.items())
     return tuple(sorted(found, key=lambda guess: guess.distance))
+
+
+def _guess(name: tuple[str, str], stored: Ranges, measured: Ranges) -> RangeGuess:
+    factors = _factors(stored, measured)
+    return RangeGuess(
+        pictures=name[0],
+        kind=name[1],
+        distance=float(np.mean(factors)) if factors else 0.0,
+        differing=sum(factor > SAME for factor in factors),
+        telling=len(factors),
+    )
 
 
 def _differs(ranges: Sequence[tuple[float, float]]) -> bool:

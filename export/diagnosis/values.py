@@ -72,7 +72,11 @@ class RangeGuess:
     kind: str
     """`pictures`, `noise`, or the name of another normalisation of the pictures."""
     distance: float
-    """Mean over the tensors of the factor between the spans, as |log2|: 0 is equal, 1 is twice or half."""
+    """Mean over the telling tensors of the factor between the spans, as |log2|: 0 is equal, 1 is twice or half."""
+    differing: int
+    """Telling tensors whose span differs by more than 5 %."""
+    telling: int
+    """Tensors whose spans differ between the kinds of pictures tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +162,8 @@ class Calibration:
     """Whether the data set gives the very pictures on record."""
     reason: str
     """Why not."""
+    exact: bool
+    """Whether the pictures on record must give the stored ranges: all were measured, and extremes were taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +188,7 @@ class Diagnosis:
     activations: tuple[ActivationReading, ...]
     """That which loses most first."""
     guesses: tuple[RangeGuess, ...]
-    """The best first; empty: the ranges fit, so nothing was tried."""
+    """The best first; that of the pictures alone: it fits, so nothing else was tried."""
     classes: tuple[ClassChange, ...]
     """The largest loss first."""
     flips: tuple[Flip, ...]

@@ -80,7 +80,7 @@ class Patient:
 
     def ranges(self, pictures: Pixels | None = None, preprocessing: Preprocessing | None = None) -> Ranges:
         """Of the float file on the calibration pictures, or on others."""
-        pixels = self.pictures(32) if pictures is None else pictures
+        pixels = self.pictures() if pictures is None else pictures
         return measure_ranges(self.float_file, pixels, preprocessing or self.preprocessing, lambda _: None)
 
     def edit(self, precision: Any, change: Callable[[Any], None]) -> None:
@@ -125,7 +125,7 @@ def few_pictures(patient: Patient) -> None:
 
 def dark_pictures(patient: Patient) -> None:
     """Calibration pictures of the night, test pictures of the day."""
-    patient.quantize(patient.ranges(patient.pictures(32) // 8))
+    patient.quantize(patient.ranges(patient.pictures() // 16))
 
 
 def huge_channel(patient: Patient) -> None:

@@ -29,7 +29,7 @@ TENSOR = ActivationReading(
     channel_ratio=1.2, drowned_share=0.0,
 )  # fmt: skip
 HEAD = replace(TENSOR, name="classifier", operator="FULLY_CONNECTED", loss_db=0.5)
-PICTURES = RangeGuess(pictures="the data set's pictures", kind="pictures", distance=0.1)
+PICTURES = RangeGuess(pictures="the data set's pictures", kind="pictures", distance=0.02, differing=1, telling=20)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def evidence(healthy: Path) -> Evidence:
         preprocessing=MINUS_ONE_TO_ONE,
         accuracy=UNHARMED,
         confidence=CONFIDENCE,
-        calibration=Calibration(images=128, known=True, reason=""),
+        calibration=Calibration(images=128, known=True, reason="", exact=True),
         layer_images=32,
         weights=(KERNEL, replace(KERNEL, name="conv/kernel", layer="conv")),
         activations=(TENSOR, HEAD),
@@ -100,10 +100,18 @@ def test_ranges_that_cut_the_tail_off_on_purpose_raise_no_alarm(evidence: Eviden
 
 
 def test_noise_is_not_blamed_while_the_pictures_explain_the_ranges(evidence: Evidence) -> None:
-    noise = RangeGuess(pictures="random numbers in 0..1", kind="noise", distance=0.04)
+    noise = RangeGuess(pictures="random numbers in 0..1", kind="noise", distance=0.005, differing=0, telling=20)
     assert causes(evidence, guesses=(noise, PICTURES)) == []
     assert causes(evidence, guesses=(noise, replace(PICTURES, distance=0.5))) == ["noise_calibration"]
-    assert causes(evidence, guesses=(replace(noise, distance=0.4), replace(PICTURES, distance=0.9))) == []
+    assert causes(evidence, guesses=(replace(noise, distance=0.3), replace(PICTURES, distance=0.95))) == []
+
+
+def test_other_methods_than_extremes_may_move_the_ranges_further(evidence: Evidence) -> None:
+    noise = RangeGuess(pictures="random numbers in 0..1", kind="noise", distance=0.04, differing=0, telling=20)
+    moved = (noise, replace(PICTURES, distance=0.2, differing=15))
+    assert causes(evidence, guesses=moved) == ["noise_calibration"]
+    cut_off = replace(evidence.calibration, exact=False)
+    assert causes(evidence, guesses=moved, calibration=cut_off) == []
 
 
 def test_commands_keep_what_names_the_export_and_quote_it(healthy: Path) -> None:
