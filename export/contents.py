@@ -142,15 +142,18 @@ def _qdq_types(graph: onnx.GraphProto) -> Iterator[str]:
     """Types in which computing nodes' operands are stored: that behind their DequantizeLinear, or float without one."""
     initializers = {i.name: i for i in graph.initializer}
     source = {output: node for node in graph.node for output in node.output}
-    picture = graph.input[0].name
+    picture = {graph.input[0].name}
     for node in graph.node:
-        # The turn from NHWC to NCHW moves the float picture and computes nothing.
-        if node.op_type in _QDQ or (node.op_type == "Transpose" and node.input[0] == picture):
+        # The float picture is turned from NHWC to NCHW, and moved by half a grey level, before it is quantized.
+        if node.op_type in ("Transpose", "Sub") and node.input[0] in picture:
+            picture.add(node.output[0])
+            continue
+        if node.op_type in _QDQ:
             continue
         for operand in node.input:
             producer = source.get(operand)
             if producer is None:
-                if operand == picture:
+                if operand in picture:
                     yield "float32"
                 continue
             if producer.op_type != "DequantizeLinear":

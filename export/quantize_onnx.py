@@ -80,7 +80,25 @@ def _to_qdq(source: bytes, ranges: Ranges, preprocessing: Preprocessing) -> onnx
             calibration_cache_path=str(found),
             extra_options={"TensorQuantOverrides": _overrides(graph, known, preprocessing)},
         )
-        return onnx.load(str(made))
+        return _with_whole_bytes(onnx.load(str(made)), preprocessing)
+
+
+def _with_whole_bytes(model: onnx.ModelProto, preprocessing: Preprocessing) -> onnx.ModelProto:
+    """The network with its picture moved to the integer input's zero point, where that is not the mean.
+
+    Where the mean is 127.5, every byte lies between two steps, and rounding to even would send neighbours both ways;
+    so moved, a byte becomes what it is in the TFLite file.
+    """
+    pixel, graph = input_quantization(preprocessing), model.graph
+    if not pixel.residual:
+        return model
+    name, moved, offset = graph.input[0].name, f"{graph.input[0].name}_moved", f"{graph.input[0].name}/offset"
+    for node in graph.node:
+        node.input[:] = [moved if given == name else given for given in node.input]
+    value = np.array((pixel.zero_point - preprocessing.mean[0]) * pixel.scale, np.float32)
+    graph.initializer.append(onnx.numpy_helper.from_array(value, offset))
+    graph.node.insert(0, onnx.helper.make_node("Sub", [name, offset], [moved], name=moved))
+    return model
 
 
 _KEEPING = ("Transpose", "Squeeze", "Reshape", "Flatten", "Clip", "Relu", "Identity")

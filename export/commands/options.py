@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.precision import Precision
+from export.quantization.settings import parse_settings, settings_words
 from models.cli import at_least_one, seed
 from models.labels import read_labels
 from models.presets import PRESETS
@@ -61,6 +62,12 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
         help="size of the representative data set (default: %(default)s)",
     )
     parser.add_argument(
+        "--quantization",
+        default="",
+        metavar="WORDS",
+        help=f"how 8-bit files keep their accuracy: comma separated, of {settings_words()} (docs/quantization.md)",
+    )
+    parser.add_argument(
         "--seed",
         type=seed,
         default=0,
@@ -84,10 +91,11 @@ def check_export_options(arguments: argparse.Namespace) -> tuple[str, ...] | Non
 
     Raises:
         UnknownNameError: no such network, or no such data set.
-        UsageError: class names that cannot be read.
+        UsageError: class names that cannot be read, or an unknown quantization setting.
     """
     if not arguments.model.endswith(".keras"):
         lookup(arguments.model)
+    parse_settings(arguments.quantization)
     return read_labels(arguments.labels) if arguments.labels else None
 
 
@@ -118,4 +126,5 @@ def export_request(
         labels=labels,
         author=arguments.author,
         license=arguments.license,
+        quantization=parse_settings(arguments.quantization),
     )

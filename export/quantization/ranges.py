@@ -127,8 +127,9 @@ def _entropy(seen: Histogram, extremes: Interval) -> Interval:
         truth[0] += counts[values < low].sum()
         truth[-1] += counts[values > high].sum()
         level = np.round((within - low) / (high - low) * (LEVELS - 1)).astype(np.int64)
-        # What a level holds is spread evenly over the bins that fall into it.
-        told = (np.bincount(level, counts[inside]) / np.maximum(np.bincount(level), 1))[level]
+        # What a level holds is spread evenly over it: a bin is as wide as its values are great.
+        width = np.abs(within)
+        told = (np.bincount(level, counts[inside]) / np.maximum(np.bincount(level, width), 1e-30))[level] * width
         told *= truth.sum() / told.sum()
         divergence = float(np.sum(truth * np.log(truth / told)) / truth.sum())
         if divergence < best:

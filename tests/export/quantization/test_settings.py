@@ -1,9 +1,11 @@
 """The words by which levers are pulled."""
 
+import argparse
 from dataclasses import replace
 
 import pytest
 
+from export.commands.options import add_export_options, check_export_options
 from export.quantization.settings import RANGE_METHODS, QuantizationSettings, parse_settings, settings_words
 from models.errors import UsageError
 
@@ -31,3 +33,13 @@ def test_an_unknown_word_is_refused_with_those_that_are_known() -> None:
         parse_settings("mse,no-percentile")
     assert str(refusal.value) == f"unknown quantization setting 'no-percentile'; known are {settings_words()}"
     assert "min-max, percentile, mse, entropy, exact, no-exact" in settings_words()
+
+
+def test_the_command_line_refuses_an_unknown_word_before_it_does_anything() -> None:
+    parser = argparse.ArgumentParser()
+    add_export_options(parser)
+    words = ["--model", "mobilenet_v2_1.4"]
+    check_export_options(parser.parse_args(words))
+    check_export_options(parser.parse_args([*words, "--quantization", "mse,no-bias"]))
+    with pytest.raises(UsageError, match="^unknown quantization setting 'fast'; known are min-max, "):
+        check_export_options(parser.parse_args([*words, "--quantization", "fast"]))

@@ -1,0 +1,71 @@
+"""Images per second of our calibration beside TFLiteConverter's, on the same network and pictures.
+
+    .venv/bin/python benchmarks/calibration_speed.py [--model NAME] [--images N] [--rounds N]
+
+The network has random weights: speed does not depend on them. The converter's own calibrator is called as
+TFLiteConverter calls it (`calibrate` on its float model), so that neither conversion nor quantization is counted; ours
+is `export.quantization.observe`, histograms and start of its interpreters included. Both run in turn in one process,
+and a round's ratio is of neighbours; whatever else the machine does, it does to both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+from tensorflow.lite.python.optimize.calibrator import Calibrator
+
+from export.quantization.observe import THREADS, observe
+from export.to_float import to_tflite
+from models.build import build, fold_batch_norm
+from models.data import Pixels, normalise
+from models.zoo import lookup
+
+
+def main() -> None:
+    """Prints a row per round, then the median of the ratios."""
+    parser = argparse.ArgumentParser(description="calibration, ours and TFLiteConverter's")
+    parser.add_argument("--model", default="mobilenet_v2_1.0")
+    parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    spec = lookup(arguments.model)
+    keras.utils.set_random_seed(0)
+    source = to_tflite(fold_batch_norm(build(spec), spec), spec, "probabilities")
+    pixels: Pixels = np.random.default_rng(0).integers(
+        0, 256, (arguments.images, spec.resolution_px, spec.resolution_px, 3), np.uint8
+    )
+
+    def theirs() -> None:
+        def samples() -> Iterator[list[np.ndarray]]:
+            for image in pixels:
+                yield [normalise(image[None], spec.preprocessing)]
+
+        Calibrator(source).calibrate(samples)
+
+    def ours() -> None:
+        observe(source, pixels, spec.preprocessing, lambda _: None)
+
+    ours()
+    ratios = []
+    for number in range(arguments.rounds):
+        order = (ours, theirs) if number % 2 else (theirs, ours)
+        seconds = {task: _seconds(task) for task in order}
+        rates = [arguments.images / seconds[task] for task in (ours, theirs)]
+        ratios.append(rates[0] / rates[1])
+        print(f"ours {rates[0]:.1f} images/s, TFLiteConverter {rates[1]:.1f}: {ratios[-1]:.2f} times", flush=True)
+    print(f"median {statistics.median(ratios):.2f} times, {spec.name}, {THREADS} threads of ours")
+
+
+def _seconds(task: Callable[[], None]) -> float:
+    started = time.monotonic()
+    task()
+    return time.monotonic() - started
+
+
+if __name__ == "__main__":
+    main()
