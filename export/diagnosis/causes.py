@@ -208,7 +208,10 @@ def _unexplained(evidence: Evidence) -> Finding:
 
 
 def _explain(guess: RangeGuess) -> str:
-    return f"stored ranges differ from those on {guess.pictures} by a factor of {2**guess.distance:.2f} on average"
+    return (
+        f"stored ranges differ from those on {guess.pictures} by a factor of {2**guess.distance:.2f} on average, "
+        f"{guess.differing} of {guess.telling} by more than 5 %"
+    )
 
 
 def _clipped(evidence: Evidence) -> tuple[str, ...]:
