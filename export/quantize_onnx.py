@@ -62,8 +62,9 @@ def _to_qdq(source: bytes, ranges: Ranges, preprocessing: Preprocessing) -> onnx
         given, prepared, made = (Path(folder) / f"{step}.onnx" for step in ("float", "prepared", "int8"))
         found = Path(folder) / "ranges.json"
         given.write_bytes(source)
-        # Its symbolic shape inference wants sympy; our shapes are all fixed.
-        quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
+        # Its symbolic shape inference wants sympy; our shapes are all fixed. Its optimizer finds nothing left to fold,
+        # and takes a hard-swish apart, whose inner product would then be rounded, too.
+        quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True, skip_optimization=True)
         graph = onnx.load(str(prepared)).graph
         known = tensor_ranges(graph, ranges)
         limits = {name: (np.float32(low), np.float32(high)) for name, (low, high) in known.items()}

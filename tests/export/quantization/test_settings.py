@@ -41,5 +41,5 @@ def test_the_command_line_refuses_an_unknown_word_before_it_does_anything() -> N
     words = ["--model", "mobilenet_v2_1.4"]
     check_export_options(parser.parse_args(words))
     check_export_options(parser.parse_args([*words, "--quantization", "mse,no-bias"]))
-    with pytest.raises(UsageError, match="^unknown quantization setting 'fast'; known are min-max, "):
+    with pytest.raises(UsageError, match=r"^unknown quantization setting 'fast'; known are min-max, "):
         check_export_options(parser.parse_args([*words, "--quantization", "fast"]))
