@@ -277,7 +277,7 @@ def _print_trained(trained: TrainedModel, dataset: str) -> None:
     )
     epochs, recipe = len(record["history"]), record["settings"]["recipe"]
     console.print(
-        f"recipe {recipe}, {epochs} epochs in {format_duration(record['seconds'])}; "
+        f"recipe {recipe}, {epochs} epoch{'s' * (epochs > 1)} in {format_duration(record['seconds'])}; "
         f"curves in {inert(trained.path.parent / record['curves']['png'])}",
         highlight=False,
         soft_wrap=True,

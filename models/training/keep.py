@@ -7,6 +7,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,19 +69,30 @@ def save_unfinished(folder: Path, unfinished: Unfinished) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # One process at a time works in the folder of a run, so that the name can be fixed and is overwritten.
         partial = folder / _PARTIAL
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            state = {
-                "schema": SCHEMA,
-                "run": unfinished.run,
-                "position": asdict(unfinished.position),
-                "random": unfinished.random,
-                "arrays": list(unfinished.arrays),
-            }
-            archive.writestr(_STATE, json.dumps(state))
-            for number, array in enumerate(unfinished.arrays.values()):
-                with archive.open(f"{number}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
-        replace_file(partial, folder / FILE)
+        try:
+            _write(partial, unfinished)
+            replace_file(partial, folder / FILE)
+        finally:
+            # On a full disk it would take the room that the next attempt needs.
+            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                # Not empty, unless this was the first.
+                folder.rmdir()
+
+
+def _write(path: Path, unfinished: Unfinished) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        state = {
+            "schema": SCHEMA,
+            "run": unfinished.run,
+            "position": asdict(unfinished.position),
+            "random": unfinished.random,
+            "arrays": list(unfinished.arrays),
+        }
+        archive.writestr(_STATE, json.dumps(state))
+        for number, array in enumerate(unfinished.arrays.values()):
+            with archive.open(f"{number}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def read_position(folder: Path) -> tuple[Mapping[str, Any], Position] | None:

@@ -124,6 +124,10 @@ def test_a_write_that_fails_leaves_the_earlier_epoch(tmp_path: Path, monkeypatch
     kept = read_position(tmp_path)
     assert kept is not None
     assert kept[1] == STATE.position
+    assert [path.name for path in tmp_path.iterdir()] == [FILE], "what was written in vain gives its room back"
+    with pytest.raises(OutputError):
+        save_unfinished(tmp_path / "first", later)
+    assert not (tmp_path / "first").exists()
 
 
 def test_forgetting_leaves_what_it_did_not_make(tmp_path: Path) -> None:
