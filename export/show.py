@@ -69,9 +69,13 @@ def read_facts(path: Path) -> FileFacts:
             raise UsageError(
                 f"{path} has {status.st_size} bytes, a TFLite file has at most {MAX_FILE_BYTES}; name another"
             )
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            head = file.read(8)
+            content = head + file.read() if head[4:] == MODEL_IDENTIFIER else b""
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; name a .tflite file") from error
+    if not content:
+        raise BrokenFileError(f"{path} is no TFLite file: it begins with {head!r}; name a .tflite file")
     try:
         return _facts(content)
     except BrokenFileError as error:
