@@ -49,8 +49,9 @@ def balanced_weights(classes: NDArray[np.int64], count: int) -> NDArray[np.float
     """
     members = np.bincount(classes, minlength=count)
     there = members > 0
-    weights = np.divide(len(classes), np.count_nonzero(there) * members, out=np.zeros(count), where=there)
-    return weights.astype(np.float32)
+    weights = np.zeros(count, np.float32)
+    weights[there] = len(classes) / (np.count_nonzero(there) * members[there])
+    return weights
 
 
 class Augmenter:
