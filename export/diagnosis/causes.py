@@ -19,6 +19,7 @@ from export.diagnosis.layer_causes import (
     blame_ranges,
     blame_swish,
     find_dead,
+    is_ill_ranged,
 )
 from export.diagnosis.values import Finding, RangeGuess
 from models.presets import PRESETS
@@ -167,7 +168,7 @@ def _calibration(evidence: Evidence) -> Finding | None:
             layers=_clipped(evidence),
             command=evidence.subject.make("export"),
         )
-    gaps = [reading for reading in evidence.activations if not reading.fixed and reading.gap_db >= GAP_DB]
+    gaps = [reading for reading in evidence.activations if is_ill_ranged(reading)]
     few = record.images < FEW_IMAGES
     others = record.exact and unlike and pictures.differing >= DIFFERING
     if not gaps or not (few or others or len(gaps) >= max(3, len(evidence.activations) // 10)):

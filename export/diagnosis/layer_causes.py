@@ -9,6 +9,8 @@ GAP_DB = 6.0
 """One bit: what a better range of a tensor would gain."""
 OWN_DB = 30.0
 """Of rounding and clipping alone; above it, a better range would not be seen in the answers."""
+WIDE_DB = 22.0
+"""The same where nothing is clipped: the calibration pictures may have needed what the few compared here do not."""
 HUGE_RATIO = 8.0
 """Span of a channel over the next one's: three of the eight bits go to it alone."""
 DROWNED = 0.25
@@ -68,14 +70,16 @@ def _is_huge(reading: ActivationReading) -> bool:
     return ratio is not None and ratio >= HUGE_RATIO and reading.drowned_share >= DROWNED and not reading.fixed
 
 
+def is_ill_ranged(reading: ActivationReading) -> bool:
+    """Whether a tensor loses by its range what would be seen in the answers, and another range would not."""
+    enough = OWN_DB if reading.clipped_share > 0 else WIDE_DB
+    return not reading.fixed and reading.gap_db >= GAP_DB and (reading.own_db or 0) < enough
+
+
 def blame_ranges(evidence: Evidence) -> Finding | None:
     """Single tensors whose range clips, or is far too wide."""
     huge = {r.name for r in evidence.activations if _is_huge(r)}
-    bad = [
-        r
-        for r in evidence.activations
-        if not r.fixed and r.gap_db >= GAP_DB and (r.own_db or 0) < OWN_DB and r.name not in huge
-    ]
+    bad = [r for r in evidence.activations if is_ill_ranged(r) and r.name not in huge]
     if not bad:
         return None
     bad.sort(key=lambda r: -r.gap_db)

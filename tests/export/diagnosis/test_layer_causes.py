@@ -99,6 +99,14 @@ def test_ranges_that_cut_the_tail_off_on_purpose_raise_no_alarm(evidence: Eviden
     assert causes(evidence, activations=(cut, HEAD)) == []
 
 
+def test_ranges_wider_than_the_few_pictures_compared_raise_no_alarm(evidence: Evidence) -> None:
+    wide = replace(TENSOR, own_db=36.0, best_db=44.0)
+    assert causes(evidence, activations=(wide, wide, wide, HEAD), guesses=(PICTURES,)) == []
+    coarse = replace(TENSOR, own_db=20.0, best_db=44.0)
+    found = causes(evidence, activations=(coarse, coarse, coarse, HEAD), guesses=(PICTURES,))
+    assert found == ["unlike_calibration_images"]
+
+
 def test_noise_is_not_blamed_while_the_pictures_explain_the_ranges(evidence: Evidence) -> None:
     noise = RangeGuess(pictures="random numbers in 0..1", kind="noise", distance=0.005, differing=0, telling=20)
     assert causes(evidence, guesses=(noise, PICTURES)) == []
