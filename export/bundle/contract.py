@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from export.artifact import Artifact, Manifest
 from export.contents import TensorInfo
@@ -62,14 +64,33 @@ def read_contract(manifest: Manifest, artifact: Artifact, file: str) -> Contract
         file=file,
         precision=artifact.precision,
         side_px=manifest.model["resolution_px"],
-        preprocessing=read_preprocessing(manifest),
+        preprocessing=_read_preprocessing(manifest.preprocessing),
         input=artifact.input,
         output=artifact.output,
         classes=manifest.labels["count"],
     )
 
 
-def read_preprocessing(manifest: Manifest) -> Preprocessing:
-    """The preprocessing for whoever feeds the files of an export."""
+def bundled_contract(manifest: Mapping[str, Any], model: Mapping[str, Any]) -> Contract:
+    """The contract of one model as a bundle's manifest states it.
+
+    Raises:
+        KeyError, TypeError: the manifest has another form.
+    """
+    ends = {side: {name: model[side][name] for name in TensorInfo.__slots__} for side in ("input", "output")}
+    return Contract(
+        model=manifest["model"]["name"],
+        file=model["file"].rpartition("/")[2],
+        precision=model["precision"],
+        side_px=manifest["model"]["resolution_px"],
+        preprocessing=_read_preprocessing(manifest["preprocessing"]),
+        input=TensorInfo.from_json(ends["input"]),
+        output=TensorInfo.from_json(ends["output"]),
+        classes=manifest["labels"]["count"],
+    )
+
+
+def _read_preprocessing(value: Mapping[str, Any]) -> Preprocessing:
+    """The preprocessing for whoever feeds the files."""
     names = {field.name for field in fields(Preprocessing)}
-    return Preprocessing.from_json({name: value for name, value in manifest.preprocessing.items() if name in names})
+    return Preprocessing.from_json({name: said for name, said in value.items() if name in names})

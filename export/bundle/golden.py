@@ -14,6 +14,7 @@ from PIL import Image
 
 from export.bundle.contract import Contract
 from export.bundle.labels import check_order
+from export.bundle.shipped.verify_bundle import MIN_VECTORS
 from export.bundle.tolerances import TOLERANCES
 from export.verify import Predict, load_tflite, to_input, to_probabilities
 from models.data import Dataset, Pixels, load_dataset, prepare_picture
@@ -21,7 +22,7 @@ from models.errors import DataError, VerificationError
 from models.worker import Progress, Report
 
 STAGE = "golden vectors"
-LEAST, MOST = 8, 16
+LEAST, MOST = MIN_VECTORS, 16
 """Pictures: one of each class, as far as that goes."""
 MAX_TRIED = 400
 """Pictures looked at before a network counts as one that gets nothing right."""

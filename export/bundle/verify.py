@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from export.bundle.archive import unpacked
+from export.bundle.pictures import check_pictures
 from export.bundle.shipped.verify_bundle import BadBundle, Difference, check_bundle, list_files, read_manifest, shown
+from export.bundle.tolerances import TOLERANCES
 from models.errors import BrokenFileError, UsageError, VerificationError
 from models.worker import Progress, Report, run_in_worker
 
@@ -72,9 +74,12 @@ def _checks(folder: Path) -> Iterator[str]:
     try:
         for model in manifest["models"]:
             yield check_contents(folder, manifest, model)
+        yield from checks
+        # Now that pictures and tensors are known to be there, and of the right shape.
+        for model in manifest["models"]:
+            yield check_pictures(folder, manifest, model)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise BadBundle(f"the manifest lacks something or has it in another form: {shown(repr(error))}") from error
-    yield from checks
 
 
 def check_contents(folder: Path, manifest: Mapping[str, Any], model: Mapping[str, Any]) -> str:
@@ -92,6 +97,11 @@ def check_contents(folder: Path, manifest: Mapping[str, Any], model: Mapping[str
     precision = PRECISIONS.get(("tflite", model["precision"]))
     if precision is None:
         raise Difference(f"{path} has the precision {shown(model['precision'])}, which does not exist")
+    allowed, tolerance = TOLERANCES[precision.name].max_abs_error, model["golden"]["tolerance"]["max_abs_error"]
+    if not 0 < tolerance <= allowed:
+        raise Difference(
+            f"{path} has the tolerance {shown(tolerance)}, for {precision.name} at most {allowed:g} is known"
+        )
     try:
         metadata = read_metadata(content)
         contents = read_contents(content, precision)
@@ -111,8 +121,8 @@ def check_contents(folder: Path, manifest: Mapping[str, Any], model: Mapping[str
         "metadata's author": (metadata.author, _one_line(said["author"])),
         "metadata's licence": (metadata.license, _one_line(said["license"])),
         "metadata's picture": (notes and notes.content, f"image RGB {side} x {side}"),
-        "metadata's mean": (notes and notes.mean, _floats(taken["mean"][:1])),
-        "metadata's std": (notes and notes.std, _floats(taken["std"][:1])),
+        "metadata's mean": (notes and 3 * notes.mean, _floats(taken["mean"])),
+        "metadata's std": (notes and 3 * notes.std, _floats(taken["std"])),
         "metadata's class names": (metadata.labels, (folder / manifest["labels"]["file"]).read_bytes()),
     }
     for what, (found, wanted) in pairs.items():

@@ -1,6 +1,7 @@
 """Networks made once for all export tests, however many processes run them."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -63,9 +64,9 @@ def silent(_: Progress) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Network:
+def trained(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Network:
     """MobileNetV1 0.25 at 128 px, really trained on the digits, in every precision."""
-    return _network(_shared_folder(tmp_path_factory), "mobilenet_v1_0.25_128", WELL_TRAINED)
+    return _network(_shared_folder(tmp_path_factory), "mobilenet_v1_0.25_128", WELL_TRAINED, pytestconfig)
 
 
 @pytest.fixture(scope="session")
@@ -153,14 +154,37 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
         yield
 
 
-def _network(shared: Path, name: str, settings: TrainSettings) -> Network:
+def _train(spec: ModelSpec, settings: TrainSettings, run: Path, config: pytest.Config | None) -> TrainedModel:
+    """A run of training; by the same code and packages as an earlier run of pytest's, that one's, to the byte."""
+    kept = _kept(spec, settings, config)
+    if kept is None or not (kept / "done").exists():
+        weights = train_now(spec, "digits", settings, run, silent)
+        if kept is not None:
+            shutil.copytree(run, kept, dirs_exist_ok=True)
+            (kept / "done").touch()
+        return weights
+    shutil.copytree(kept, run, ignore=shutil.ignore_patterns("done"))
+    return load_trained(run) or pytest.fail(f"{kept} is damaged: make clean")
+
+
+def _kept(spec: ModelSpec, settings: TrainSettings, config: pytest.Config | None) -> Path | None:
+    """Where pytest's cache has such a run; None without a cache."""
+    if config is None or not hasattr(config, "cache") or config.cache is None:
+        return None
+    digest = hashlib.sha256(repr((spec, settings, sys.version_info[:2])).encode())
+    for path in (ROOT / "requirements.lock", *sorted((ROOT / "models").rglob("*.py"))):
+        digest.update(path.read_bytes())
+    return config.cache.mkdir(f"trained-{digest.hexdigest()[:16]}")
+
+
+def _network(shared: Path, name: str, settings: TrainSettings, config: pytest.Config | None = None) -> Network:
     spec, folder = lookup(name), shared / f"network-{name}"
     build, work, done = folder / "build", WorkFiles(folder / "work"), folder / "done"
     source = "digits" if settings.phases else "random"
     with _one_at_a_time(shared / f"{folder.name}.lock"):
         if not done.exists():
             work.folder.mkdir(parents=True)
-            weights = train_now(spec, "digits", settings, run_folder(build, name, source), silent)
+            weights = _train(spec, settings, run_folder(build, name, source), config)
             prepared = run_in_worker(prepare_stage, "digits", spec, CALIBRATION_IMAGES, 0, work)
             known = replace(spec, num_classes=len(prepared.labels))
             _make_all(known, _notes(known, weights), weights, work)

@@ -32,6 +32,8 @@ MAX_TOTAL_BYTES = 2**30
 MAX_MANIFEST_BYTES = 10 * 2**20
 MAX_LABELS_BYTES = 10 * 2**20
 MAX_LABEL_CHARACTERS = 1_000
+MIN_VECTORS = 8
+"""Of each model: fewer prove nothing of it."""
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,99}[A-Za-z0-9_-])?")
 """One part of a path. Nothing else is in a bundle, so nothing else is looked at: no `..`, no drive, no `:`."""
@@ -117,6 +119,8 @@ def read_manifest(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
 def check_files(folder: Path, manifest: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
     """Every file listed is there with its content, and no other."""
     listed = {str(entry["file"]): entry for entry in manifest["files"]}
+    if len(listed) != len(manifest["files"]):
+        raise Difference(f"{MANIFEST} lists a file twice")
     for path in sorted(listed.keys() | (sizes.keys() - {MANIFEST})):
         if path not in sizes:
             raise Difference(f"{shown(path)} is missing")
@@ -209,6 +213,12 @@ def check_model(
 ) -> str:
     """The model loads, takes and gives what the manifest says, and computes the golden outputs."""
     path = _known(model["file"], sizes)
+    entry = next(entry for entry in manifest["files"] if entry["file"] == path)
+    if (model["sha256"], model["size_bytes"]) != (entry["sha256"], entry["size_bytes"]):
+        raise Difference(f"{path} has one sha256 or size among the models of {MANIFEST}, another among its files")
+    count = len(model["golden"]["vectors"])
+    if count < MIN_VECTORS:
+        raise Difference(f"{path} has {count} golden vectors, at least {MIN_VECTORS} are needed")
     runtime, interpreter_class = load_runtime()
     try:
         interpreter = interpreter_class(model_path=str(folder / path), num_threads=1)
@@ -228,7 +238,6 @@ def check_model(
         largest = max(largest, difference)
         _check_image(manifest, vector, names, sizes)
     limit = model["golden"]["tolerance"]["max_abs_error"]
-    count = len(model["golden"]["vectors"])
     return f"{path}: {count} golden vectors in {runtime}, largest difference {largest:.2g} (allowed {limit:g})"
 
 

@@ -64,5 +64,8 @@ def edit_manifest(bundle: Path, edit: Edit = lambda _: None) -> None:
         for path in sorted(bundle.rglob("*"))
         if path.is_file() and path.name != MANIFEST
     ]
+    listed = {entry["file"]: entry for entry in manifest["files"]}
+    for model in manifest["models"]:
+        model |= {name: listed[model["file"]][name] for name in ("sha256", "size_bytes")}
     edit(manifest)
     (bundle / MANIFEST).write_text(json.dumps(manifest), "utf-8")

@@ -303,7 +303,7 @@ def test_the_command_says_what_to_send_to_whom(full: Exported, copied: Path, run
     assert (
         "to:      Android, iOS and web developers; they begin with README.md and run python verify_bundle.py" in lines
     )
-    assert sum(line.startswith("ok ") for line in lines) == 8
+    assert sum(line.startswith("ok ") for line in lines) == 2 + 2 * 4
     # int8 for CPUs, float16 for GPUs, if nothing else is asked for.
     assert {p.name for p in (archive.with_suffix("") / "models").iterdir()} == {
         "mobilenet_v1_0.25_128-int8.tflite",

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from export.bundle.build import Bundled
+from export.bundle.contract import bundled_contract
+from export.bundle.snippets import describe_fit
 from export.bundle.verify import verify_bundle, verify_stage
 from export.metadata.info import ModelInfo
 from export.metadata.write import add_metadata
@@ -42,12 +44,12 @@ def test_a_bundle_passes_as_folder_and_as_archive(bundled: Bundled) -> None:
     as_folder, as_archive = (verify_bundle(path, silent) for path in (bundled.folder, bundled.archive))
     assert as_folder == as_archive == bundled.checks
     assert as_folder[0].endswith(" files are those of manifest.json, no other is there")
-    assert len(as_folder) == 2 + 3 * 3
+    assert len(as_folder) == 2 + 3 * 4
 
 
 def test_an_archive_packed_anew_by_another_tool_passes(bundle: Path, tmp_path: Path) -> None:
     made = shutil.make_archive(str(tmp_path / "again"), "zip", bundle.parent, bundle.name)
-    assert len(verify_bundle(Path(made), silent)) == 11
+    assert len(verify_bundle(Path(made), silent)) == 14
 
 
 # Without forged hashes
@@ -146,8 +148,8 @@ METADATA: list[tuple[dict[str, Any], str]] = [
     ({"version": "1"}, "metadata's version is 1, the manifest says"),
     ({"author": "me"}, "metadata's author is me, the manifest says None"),
     ({"license": "MIT"}, "metadata's licence is MIT, the manifest says None"),
-    ({"mean": 0.0}, "metadata's mean is (0.0,), the manifest says (127.5,)"),
-    ({"std": 255.0}, "metadata's std is (255.0,), the manifest says (127.5,)"),
+    ({"mean": 0.0}, "metadata's mean is (0.0, 0.0, 0.0), the manifest says (127.5, "),
+    ({"std": 255.0}, "metadata's std is (255.0, 255.0, 255.0), the manifest says (127.5, "),
 ]
 
 
@@ -222,7 +224,18 @@ MANIFESTS = [
     ("labels/count", 11, "has 10 names, the networks have [10, 11] outputs"),
     ("labels/background_index", 0, "has background at None, manifest.json says 0"),
     ("models", [], "manifest.json lists no model"),
-    ("preprocessing/mean", [0.0, 0.0, 0.0], "metadata's mean is (127.5,), the manifest says (0.0,)"),
+    ("preprocessing/mean", [0.0, 0.0, 0.0], "metadata's mean is (127.5, 127.5, 127.5), the manifest says"),
+    ("preprocessing/std", [127.5, 1.0, 127.5], "metadata's std is (127.5, 127.5, 127.5), the manifest says"),
+    ("preprocessing/resize", "nearest", "the manifest says stretched to 128 x 128 px (bilinear, antialiased) as fit"),
+    ("preprocessing/steps/1", "as you like", "the manifest says as you like as fit of"),
+    ("models/1/input/feed", "byte / 255", "the manifest says byte / 255 as feed of mobilenet_v1_0.25_128-float16"),
+    ("models/1/mediapipe", False, "the manifest says False as mediapipe of"),
+    ("models/0/output/meaning", "logits", "the golden output is class 1 (1, 0.2"),
+    ("models/0/golden/vectors", [], "has 0 golden vectors, at least 8 are needed"),
+    ("models/0/golden/tolerance/max_abs_error", 0.9, "has the tolerance 0.9, for int8 at most 0.1 is known"),
+    ("models/0/golden/tolerance/max_abs_error", float("nan"), "has the tolerance nan, for int8 at most 0.1 is known"),
+    ("models/0/sha256", "0" * 64, "has one sha256 or size among the models of manifest.json"),
+    ("models/0/size_bytes", 5, "has one sha256 or size among the models of manifest.json"),
     ("model/resolution_px", 224, "metadata's picture is image RGB 128 x 128, the manifest says image RGB 224 x 224"),
 ]  # fmt: skip
 
@@ -231,6 +244,45 @@ MANIFESTS = [
 def test_a_manifest_that_says_otherwise_is_found(path: str, value: object, words: str, bundle: Path) -> None:
     edit_manifest(bundle, change(path, value))
     assert words in difference(bundle)
+
+
+def test_a_file_that_is_listed_twice_is_found(bundle: Path) -> None:
+    edit_manifest(bundle, lambda manifest: manifest["files"].append(manifest["files"][0]))
+    assert "manifest.json lists a file twice" in difference(bundle)
+
+
+# Forged pictures and preprocessing
+
+
+def swap(one: Path, other: Path) -> None:
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+
+
+def test_golden_pictures_of_other_classes_are_found_though_no_network_sees_them(bundle: Path) -> None:
+    swap(bundle / "golden/images/01.png", bundle / "golden/images/02.png")
+    edit_manifest(bundle)
+    assert "golden/images/01.png, prepared as the manifest says, is up to 255 grey levels from" in difference(bundle)
+
+
+def test_a_golden_picture_that_is_none_is_found(bundle: Path) -> None:
+    (bundle / "golden/images/03.png").write_bytes(b"<html>")
+    edit_manifest(bundle)
+    assert "golden/images/03.png is no JPEG, PNG, WebP or BMP picture" in difference(bundle)
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_a_preprocessing_that_is_another_in_words_and_numbers_is_found_by_the_pictures(fit: str, bundle: Path) -> None:
+    # Whoever forges it says it everywhere.
+    def forge(manifest: dict[str, Any]) -> None:
+        manifest["preprocessing"] |= {"fit": fit, "crop_share": 0.5}
+        for model in manifest["models"]:
+            model["mediapipe"] = False
+        manifest["preprocessing"]["steps"][1] = describe_fit(bundled_contract(manifest, manifest["models"][0]))
+
+    edit_manifest(bundle, forge)
+    assert "golden/images/01.png, prepared as the manifest says, is up to" in difference(bundle)
 
 
 BROKEN: list[tuple[Callable[[Path], object], str]] = [
