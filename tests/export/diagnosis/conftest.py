@@ -8,6 +8,7 @@ from export.diagnosis.examine import Sizes, diagnose
 from export.diagnosis.subject import open_subject
 from export.diagnosis.values import Diagnosis
 from tests.export.conftest import Exported
+from tests.export.diagnosis.plants import Patient, recalibrate
 
 SIZES = Sizes(test=120, layers=8)
 
@@ -18,9 +19,11 @@ def examine(folder: Path, sizes: Sizes = SIZES) -> Diagnosis:
 
 
 @pytest.fixture(scope="session")
-def healthy(full: Exported) -> Path:
-    """What the full export published."""
-    return full.folder
+def healthy(full: Exported, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the full export published, calibrated with fewer pictures."""
+    patient = Patient(full.folder, tmp_path_factory.mktemp("healthy") / full.folder.name)
+    recalibrate(patient)
+    return patient.folder
 
 
 @pytest.fixture(scope="session")
