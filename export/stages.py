@@ -131,9 +131,9 @@ def tflite_stage(_: Report, precisions: tuple[Precision, ...], notes: Notes, wor
     found = load_calibration(work.calibration) if any(precision.calibrated for precision in precisions) else None
     for precision in precisions:
         ranges = found.ranges_for(precision) if found and precision.calibrated else None
+        shifts = found.shifts_for(precision) if found else {}
         try:
-            shifted = with_shifted_biases(source, found.shifts) if ranges and found and found.shifts else source
-            made = quantize_tflite(shifted, precision, ranges)
+            made = quantize_tflite(with_shifted_biases(source, shifts) if shifts else source, precision, ranges)
             work.made(precision).write_bytes(add_metadata(made, notes.info, notes.labels))
         except ConversionError as error:
             failures[f"tflite {precision.name}"] = str(error)
@@ -149,15 +149,11 @@ def onnx_stage(_: Report, spec: ModelSpec, precisions: tuple[Precision, ...], wo
     source, failures = work.float_onnx.read_bytes(), {}
     found = load_calibration(work.calibration) if any(precision.calibrated for precision in precisions) else None
     for precision in precisions:
+        ranges = found.ranges_for(precision) if found and precision.calibrated else None
+        shifts = found.shifts_for(precision) if found else {}
         try:
-            calibration = found if precision.calibrated else None
-            shifts = calibration.shifts if calibration else {}
-            content = quantize_onnx(
-                with_shifted_onnx_biases(source, shifts) if shifts else source,
-                precision,
-                calibration.ranges_for(precision) if calibration else None,
-                spec.preprocessing,
-            )
+            given = with_shifted_onnx_biases(source, shifts) if shifts else source
+            content = quantize_onnx(given, precision, ranges, spec.preprocessing)
             work.made(precision).write_bytes(content)
         except ConversionError as error:
             failures[f"onnx {precision.name}"] = str(error)

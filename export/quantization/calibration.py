@@ -27,11 +27,15 @@ class Calibration:
     """For activations of 16 bits: nothing is cut off, as the steps are fine enough."""
 
     shifts: Shifts
-    """What to add to biases before they become integers; none where biases are not corrected."""
+    """What to add to biases for activations of 8 bits; nothing where biases are not corrected."""
 
     def ranges_for(self, precision: Precision) -> Ranges:
         """Those that a precision's activations are stored with."""
         return self.wide_ranges if precision.activation_dtype == "int16" else self.ranges
+
+    def shifts_for(self, precision: Precision) -> Shifts:
+        """What a precision's biases are corrected by: 16-bit inputs have no half grey level to make up for."""
+        return self.shifts if precision.calibrated and precision.activation_dtype == "int8" else {}
 
 
 def calibrate(

@@ -30,13 +30,13 @@ _SWITCHES = {"exact": "exact", "equalize": "equalize", "bias": "bias_correction"
 class QuantizationSettings:
     """The levers. What the defaults are worth, and each lever alone, `docs/quantization.md` says."""
 
-    ranges: RangeMethod = "min-max"
+    ranges: RangeMethod = "mse"
     """How the range of an activation follows from what it held over the representative data set."""
     exact: bool = True
     """Bounds that the network's mathematics gives stand above what was observed."""
-    equalize: bool = False
+    equalize: bool = True
     """Channels are rescaled between layers until their kernels are of like size; the float function stays the same."""
-    bias_correction: bool = False
+    bias_correction: bool = True
     """Biases make up for what the rounding of kernels adds to the mean of each channel."""
 
     def to_json(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from export.calibrate import input_quantization, measure_ranges
 from export.contents import read_contents
 from export.metadata.write import add_metadata
 from export.precision import PRECISIONS, Precision
+from export.quantization.bias import with_shifted_biases
 from export.quantization.calibration import load_calibration
 from export.quantization.ranges import Ranges
 from export.quantize import quantize_tflite
@@ -221,8 +222,10 @@ def test_channels_that_see_nothing_load_without_xnnpack_and_keep_their_bias(
 
 @TFLITE
 def test_the_same_float_file_gives_the_same_bytes(row: Precision, trained: "Network") -> None:
-    ranges = load_calibration(trained.work.calibration).ranges_for(row)
-    made = quantize_tflite(trained.work.float_tflite.read_bytes(), row, ranges)
+    found = load_calibration(trained.work.calibration)
+    source = with_shifted_biases(trained.work.float_tflite.read_bytes(), found.shifts_for(row))
+    assert (source == trained.work.float_tflite.read_bytes()) == (row.activation_dtype != "int8")
+    made = quantize_tflite(source, row, found.ranges_for(row))
     made = add_metadata(made, trained.notes.info, trained.notes.labels)
     assert made == trained.work.made(row).read_bytes()
 

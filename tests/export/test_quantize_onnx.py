@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from export.contents import read_contents
 from export.precision import PRECISIONS, Precision
+from export.quantization.bias import with_shifted_onnx_biases
 from export.quantization.calibration import Calibration, calibrate, load_calibration
 from export.quantization.settings import DEFAULTS
 from export.quantize_onnx import quantize_onnx, tensor_ranges
@@ -115,8 +116,10 @@ def test_the_same_sample_in_another_order_gives_the_same_file(trained: "Network"
 
 @ONNX
 def test_the_same_float_file_gives_the_same_bytes(row: Precision, trained: "Network") -> None:
-    source, ranges = trained.work.float_onnx.read_bytes(), load_calibration(trained.work.calibration).ranges
-    made = quantize_onnx(source, row, ranges, trained.spec.preprocessing)
+    source, found = trained.work.float_onnx.read_bytes(), load_calibration(trained.work.calibration)
+    if shifts := found.shifts_for(row):
+        source = with_shifted_onnx_biases(source, shifts)
+    made = quantize_onnx(source, row, found.ranges, trained.spec.preprocessing)
     assert made == trained.work.made(row).read_bytes()
 
 
