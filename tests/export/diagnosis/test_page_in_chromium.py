@@ -29,7 +29,7 @@ def test_nothing_is_requested_refused_or_too_wide(
             with chromium.opened(browser, path, width=width, color_scheme=scheme) as watched:
                 watched.assert_sound()
                 assert watched.page.evaluate("document.documentElement.scrollWidth") <= width
-                assert watched.page.locator("#layers tbody tr").count() == 30
+                assert watched.page.locator("#layers table").first.locator("tbody tr").count() == 30
                 background = watched.page.evaluate("getComputedStyle(document.body).backgroundColor")
                 assert background == ("rgb(18, 22, 27)" if scheme == "dark" else "rgb(245, 247, 249)")
                 shown = "els => els.map(e => e.complete && e.naturalWidth > 0)"
