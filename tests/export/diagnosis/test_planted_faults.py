@@ -10,11 +10,7 @@ import pytest
 from export.artifact import Artifact, Verification, load_manifest
 from export.diagnosis.examine import Sizes
 from export.diagnosis.values import Diagnosis
-from models.checkpoint import run_folder
-from models.training.settings import Phase, TrainSettings
-from models.weights import train_now
-from models.zoo import lookup
-from tests.export.conftest import Cli, Exported
+from tests.export.conftest import Exported
 from tests.export.diagnosis.conftest import examine
 from tests.export.diagnosis.plants import PLANTS, Patient, dead_channel, noise_calibration
 
@@ -96,19 +92,3 @@ def test_noise_explains_the_ranges_better_than_the_pictures_do(healthy: Path, tm
     assert guesses[0].kind == "noise"
     assert guesses[0].distance < 0.1
     assert next(guess.distance for guess in guesses if guess.kind == "pictures") > 2 * guesses[0].distance
-
-
-V2 = "mobilenet_v2_0.35_96"
-V2_TRAINED = TrainSettings(seed=0, phases=(Phase(resolution_px=96, epochs=12, learning_rate=3e-3, batch=32),))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("weights", ["auto", "random"])
-def test_v2_gets_a_clean_bill_trained_and_untrained(cli: Cli, tmp_path: Path, weights: str) -> None:
-    if weights == "auto":
-        train_now(lookup(V2), "digits", V2_TRAINED, run_folder(tmp_path / "build", V2, "digits"), lambda _: None)
-    words = ("--weights", weights, "--precision", "float32,int8", "--format", "tflite")
-    assert cli("--model", V2, *words).returncode == 0
-    found = examine(tmp_path / "build" / f"{V2}-{'digits' if weights == 'auto' else 'random'}")
-    assert found.findings == ()
-    assert found.activations
