@@ -27,9 +27,9 @@ TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
             "1e-6 to 1e-5; another model or other numbers move it by 1e-2 and more.",
         ),
         "float16": Tolerance(
-            max_abs_error=2e-2,
-            reason="A runtime may compute in 16 bits, where weights and sums keep 11 significant bits; a model with "
-            "other weights is further off.",
+            max_abs_error=5e-2,
+            reason="A runtime may compute in 16 bits, where weights and sums keep 11 significant bits: 0.020 was measured "
+            "in LiteRT.js. A model with other weights is further off.",
         ),
         "dynamic_range": Tolerance(
             max_abs_error=0.25,
