@@ -28,8 +28,8 @@ TOLERANCES: Mapping[str, Tolerance] = MappingProxyType(
         ),
         "float16": Tolerance(
             max_abs_error=5e-2,
-            reason="A runtime may compute in 16 bits, where weights and sums keep 11 significant bits: 0.020 was measured "
-            "in LiteRT.js. A model with other weights is further off.",
+            reason="A runtime may compute in 16 bits, where weights and sums keep 11 significant bits: 0.020 was "
+            "measured in LiteRT.js. A model with other weights is further off.",
         ),
         "dynamic_range": Tolerance(
             max_abs_error=0.25,
