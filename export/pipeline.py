@@ -58,7 +58,8 @@ class ExportRequest:
     weights: str
     """`auto`, `random`, `imagenet` or the path of a checkpoint."""
     precisions: tuple[Precision, ...]
-    calibration_images: int
+    calibration_images: int | None
+    """None: the usual number, or all training pictures where there are fewer."""
     seed: int
     output: str
     """`probabilities` or `logits`."""
@@ -208,7 +209,7 @@ def _describe(
             "sha256": hashlib.sha256(notes.labels).hexdigest(),
         },
         calibration={
-            "images": request.calibration_images,
+            "images": prepared.calibration_images,
             "seed": request.seed,
             "split": "train",
             "sha256": prepared.calibration_sha256,

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.artifact import Verification
 from export.metadata.info import ModelInfo
 from export.precision import Limits, Precision
 from export.quantization.settings import DEFAULTS, QuantizationSettings
 from export.work import WorkFiles, save_array, save_batches
-from models.data import Pixels, batches, lazy_pixels, load_dataset, stratified_sample
+from models.data import Dataset, Pixels, batches, lazy_pixels, load_dataset, stratified_sample
 from models.errors import ConversionError
 from models.spec import ModelSpec, Preprocessing
 from models.worker import STARTING, Progress, Report
 
+CALIBRATION_IMAGES = 128
+"""Unless another number is asked for, or there are not so many."""
 PREPARE_STAGE = "prepare images"
 PREPARE_BATCH = 32
 
@@ -29,6 +32,7 @@ class Prepared:
     dataset: str
     labels: tuple[str, ...]
     dataset_sha256: str
+    calibration_images: int
     calibration_sha256: str
     """The same for any order of the pictures."""
 
@@ -42,17 +46,25 @@ class Notes:
     """The content of `labels.txt`."""
 
 
-def check_stage(report: Report, dataset: str, images: int, seed: int) -> None:
+def check_stage(report: Report, dataset: str, images: int | None, seed: int) -> None:
     """Finds out whether the representative data set asked for can be had.
 
     Raises:
         DataError: the data set cannot give that many calibration images.
     """
-    data = load_dataset(dataset, report)
-    stratified_sample(data.classes, data.splits["train"], images, seed)
+    _representative(load_dataset(dataset, report), images, seed)
 
 
-def prepare_stage(report: Report, dataset: str, spec: ModelSpec, images: int, seed: int, work: WorkFiles) -> Prepared:
+def _representative(data: Dataset, images: int | None, seed: int) -> NDArray[np.int64]:
+    """Indices of the pictures to calibrate with; by default as many as there are up to the usual number."""
+    train = data.splits["train"]
+    count = min(CALIBRATION_IMAGES, len(train)) if images is None else images
+    return stratified_sample(data.classes, train, count, seed)
+
+
+def prepare_stage(
+    report: Report, dataset: str, spec: ModelSpec, images: int | None, seed: int, work: WorkFiles
+) -> Prepared:
     """Writes test pictures, test classes and the representative data set as raw network input.
 
     Raises:
@@ -61,7 +73,7 @@ def prepare_stage(report: Report, dataset: str, spec: ModelSpec, images: int, se
     from export.calibrate import sample_digest
 
     data = load_dataset(dataset, report)
-    chosen = stratified_sample(data.classes, data.splits["train"], images, seed)
+    chosen = _representative(data, images, seed)
     test = data.splits["test"]
     report(Progress(stage=PREPARE_STAGE, done=0, total=len(test)))
     calibration = lazy_pixels(data, chosen, spec.preprocessing, spec.resolution_px)[:]
@@ -82,6 +94,7 @@ def prepare_stage(report: Report, dataset: str, spec: ModelSpec, images: int, se
         dataset=data.name,
         labels=data.labels,
         dataset_sha256=data.digest,
+        calibration_images=len(chosen),
         calibration_sha256=sample_digest(calibration),
     )
 

@@ -89,14 +89,15 @@ def test_export_passes_every_given_option_as_one_argument(clone: Path) -> None:
         "PRECISION=int8,float16",
         "FORMAT=tflite",
         "CALIBRATION_IMAGES=64",
+        "QUANTIZATION=percentile,equalize",
         "SEED=7",
         "OUTPUT=logits",
         "JSON=1",
     )
     assert json.loads(ran.stdout) == [
         *("-m", "export", "run", "--model=mobilenet_v2_1.4", "--weights=my weights.keras", "--dataset=digits"),
-        *("--precision=int8,float16", "--format=tflite", "--calibration-images=64", "--seed=7", "--output=logits"),
-        "--json",
+        *("--precision=int8,float16", "--format=tflite", "--calibration-images=64"),
+        *("--quantization=percentile,equalize", "--seed=7", "--output=logits", "--json"),
     ]
 
 

@@ -114,7 +114,7 @@ def export_first(
         dataset=dataset,
         weights=weights,
         precisions=precisions,
-        calibration_images=128,
+        calibration_images=None,
         seed=0,
         output="probabilities",
         build_dir=build_dir,

@@ -10,6 +10,7 @@ from pathlib import Path
 from export.artifact import Artifact, Check, Manifest, load_manifest
 from export.metadata.labels import format_labels
 from export.pipeline import ExportRequest, export_model
+from export.stages import CALIBRATION_IMAGES
 from models.checkpoint import TrainedModel, run_folder
 from models.data import dataset_slug, find_dataset
 from models.errors import UsageError, VerificationError
@@ -106,16 +107,18 @@ def _is_asked_for(manifest: Manifest, request: ExportRequest, weights: TrainedMo
         "dataset": dataset_slug(request.dataset),
         "output": request.output,
         "origin": (request.author, request.license),
-        "calibration": (request.calibration_images, request.seed),
+        # Of a set of fewer it is not known whether it was all there was, so it is made again.
+        "calibration": (request.calibration_images or CALIBRATION_IMAGES, request.seed, request.quantization.to_json()),
         "labels": hashlib.sha256(format_labels(labels)).hexdigest() if labels else manifest.labels["sha256"],
     }
+    levers = {name: manifest.calibration.get(name) for name in request.quantization.to_json()}
     there = {
         "tools": dict(manifest.tools),
         "weights": (manifest.weights["source"], manifest.weights["sha256"]),
         "dataset": manifest.weights["dataset"],
         "output": model["output"],
         "origin": (model.get("author"), model.get("license")),
-        "calibration": (manifest.calibration["images"], manifest.calibration["seed"]),
+        "calibration": (manifest.calibration["images"], manifest.calibration["seed"], levers),
         "labels": manifest.labels["sha256"],
     }
     proven = [find_artifact(manifest, precision.name) for precision in request.precisions]

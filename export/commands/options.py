@@ -57,9 +57,8 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration-images",
         type=at_least_one,
-        default=128,
         metavar="N",
-        help="size of the representative data set (default: %(default)s)",
+        help="size of the representative data set (default: 128, or all training pictures where there are fewer)",
     )
     parser.add_argument(
         "--quantization",

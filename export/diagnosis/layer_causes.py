@@ -121,7 +121,7 @@ def blame_kernels(evidence: Evidence) -> Finding | None:
         ),
         layers=tuple(r.layer for r in depthwise or coarse),
         # Our int8 files have one scale per channel.
-        command=evidence.subject.make("export") if not coarse[0].per_channel else _wider(evidence),
+        command=evidence.subject.make("export", *(["QUANTIZATION=equalize"] if coarse[0].per_channel else [])),
     )
 
 

@@ -34,8 +34,11 @@ class QuantizationSettings:
     """How the range of an activation follows from what it held over the representative data set."""
     exact: bool = True
     """Bounds that the network's mathematics gives stand above what was observed."""
-    equalize: bool = True
-    """Channels are rescaled between layers until their kernels are of like size; the float function stays the same."""
+    equalize: bool = False
+    """Channels are rescaled between layers until their kernels are of like size; the float function stays the same.
+
+    It saves networks with unlike channels and costs others 0.3 to 1.4 dB, so it is asked for.
+    """
     bias_correction: bool = True
     """Biases make up for what the rounding of kernels adds to the mean of each channel."""
 

@@ -83,7 +83,8 @@ def stratified_sample(
     """
     if not 1 <= count <= len(indices):
         raise DataError(
-            f"cannot take {count} calibration images from a split of {len(indices)}; ask for 1 to {len(indices)}"
+            f"cannot take {count} calibration images from a split of {len(indices)}; ask for 1 to {len(indices)} with "
+            "--calibration-images"
         )
     rng = np.random.default_rng(seed)
     queues = [list(rng.permutation(indices[classes[indices] == label])) for label in np.unique(classes[indices])]

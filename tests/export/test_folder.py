@@ -98,7 +98,8 @@ def test_a_folder_goes_through_train_export_and_verify(folder: Path, tmp_path: P
     assert trained["preprocessing"]["fit"] == "crop"
     assert trained["accuracy"]["test_top1"] > 0.8
 
-    manifest = json.loads(run(tmp_path, "export", "run", *words, "--calibration-images", "32"))
+    manifest = json.loads(run(tmp_path, "export", "run", *words))
+    assert manifest["calibration"]["images"] == min(128, trained["dataset"]["images"]["train"])
     made = tmp_path / "build" / f"{TINY.name}-{folder_slug(folder)}"
     assert (made / "labels.txt").read_text("utf-8") == "blau\ngrün\nrot\n"
     assert manifest["weights"]["sha256"] == trained["weights"]["sha256"]

@@ -88,8 +88,8 @@ def test_wishes_that_cannot_be_met_are_refused_before_anything_is_downloaded(
     assert said.startswith(f"{tmp_path / 'own'} has a class 'cat', which is none of ImageNet's 1000; give a folder")
     said = refused(cli("--model", "mobilenet_v4_conv_small", "--weights", "imagenet", "--dataset", str(pics)), tmp_path)
     assert said.startswith("no ImageNet weights were released for mobilenet_v4_conv_small; there are some for")
-    said = refused(cli(*WANTED, "--dataset", str(pics)), tmp_path)
-    assert said == "cannot take 128 calibration images from a split of 17; ask for 1 to 17"
+    said = refused(cli(*WANTED, "--dataset", str(pics), "--calibration-images", "18"), tmp_path)
+    assert said == "cannot take 18 calibration images from a split of 17; ask for 1 to 17 with --calibration-images"
 
 
 @pytest.mark.parametrize(

@@ -358,7 +358,8 @@ def test_a_checkpoint_that_names_one_class_for_everything_is_refused(
     def blind(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         result = real(function, *args, **options)
         if function is convert_stage:
-            np.save(args[-1].reference, np.tile(np.eye(10, dtype=np.float32)[3], (359, 1)))
+            work = next(value for value in args if isinstance(value, WorkFiles))
+            np.save(work.reference, np.tile(np.eye(10, dtype=np.float32)[3], (359, 1)))
         return result
 
     monkeypatch.setattr(export.pipeline, "run_in_worker", blind)

@@ -32,7 +32,8 @@ def test_a_sample_of_nothing_or_of_more_than_there_is_is_refused(count: int) -> 
     digits = load_digits()
     with pytest.raises(DataError) as raised:
         stratified_sample(digits.classes, digits.splits["train"], count, 0)
-    assert str(raised.value) == f"cannot take {count} calibration images from a split of 1258; ask for 1 to 1258"
+    remedy = "ask for 1 to 1258 with --calibration-images"
+    assert str(raised.value) == f"cannot take {count} calibration images from a split of 1258; {remedy}"
 
 
 @settings(deadline=None)
