@@ -164,7 +164,7 @@ def test_another_number_of_classes_than_the_data_set_has_is_refused(tmp_path: Pa
     build(lookup("mobilenet_v1_0.25_128"), resolution_px=32).save(path)
     assert refusal(cli("--model", str(path), "--preprocessing", "minus-one-to-one")) == (
         f"error: {path} has 1000 classes, the data set digits has 10; "
-        "give the data set it was trained on with --dataset"
+        "for ImageNet's 1000 give a folder of any of them with --dataset imagenet:DIR"
     )
 
 

@@ -18,6 +18,7 @@ from export.calibrate import measure_ranges, sample_digest
 from export.contents import read_contents
 from export.parity import manifest_preprocessing
 from export.precision import PRECISIONS
+from export.quantization.settings import NAIVE
 from export.quantize import quantize_tflite
 from export.tflite_file import builtin_name, read_model, write_model
 from models.data import Pixels, lazy_pixels, load_dataset, stratified_sample
@@ -97,7 +98,8 @@ def recalibrate(patient: Patient) -> None:
     """No fault: the int8 file made anew of fewer pictures, and the manifest says so."""
     pictures = patient.pictures()
     patient.quantize(patient.ranges(pictures))
-    patient.change(calibration=dict(patient.manifest.calibration) | {"images": FEW, "sha256": sample_digest(pictures)})
+    made = {"images": FEW, "sha256": sample_digest(pictures), **NAIVE.to_json()}
+    patient.change(calibration=dict(patient.manifest.calibration) | made)
 
 
 def constant(model: Any, name: str, dtype: type) -> NDArray[Any]:
