@@ -144,7 +144,7 @@ test: setup ## run the default tests (no slow, lab, gpu or device ones)
 	@$(PY) -m pytest -n 2 --dist loadfile
 
 slow-test: setup ## run the slow tests
-	@$(PY) -m pytest -m slow
+	@$(PY) -m pytest -m "slow and not lab"
 
 lab-test: setup ## run the tests on emulated phones (Linux; builds them on the first call)
 	@$(PY) -m device_bench lab build

@@ -11,7 +11,8 @@ import pytest
 from device_bench.measuring.correctness import OutputCheck
 from tests.device_bench.lab.benches import FLOAT32, INT8, ROOT, Bench, assert_nothing_valid, rows, shows_times
 
-pytestmark = pytest.mark.lab
+# Half a minute each: whole benchmarks.
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 FLOAT16 = FLOAT32.replace("float32", "float16")
 

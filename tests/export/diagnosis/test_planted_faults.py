@@ -12,12 +12,27 @@ from export.diagnosis.examine import Sizes
 from export.diagnosis.values import Diagnosis
 from tests.export.conftest import Exported
 from tests.export.diagnosis.conftest import examine
-from tests.export.diagnosis.plants import PLANTS, Patient, dead_channel, noise_calibration
+from tests.export.diagnosis.plants import (
+    PLANTS,
+    Patient,
+    dark_pictures,
+    dead_channel,
+    names_off_by_one,
+    noise_calibration,
+    outputs_swapped,
+    wrong_preprocessing,
+)
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+# Each takes some eight seconds: by default one of every kind.
+USUAL = (noise_calibration, wrong_preprocessing, dead_channel, dark_pictures, names_off_by_one, outputs_swapped)
+
+
+@pytest.mark.parametrize(
+    "plant", [pytest.param(p, marks=() if p in USUAL else pytest.mark.slow, id=p.__name__) for p in PLANTS]
+)
 def test_each_planted_fault_is_the_only_one_named(
     healthy: Path, tmp_path: Path, plant: Callable[[Patient], None]
 ) -> None:
