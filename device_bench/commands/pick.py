@@ -101,7 +101,8 @@ def print_choice(report: Report, choice: Choice) -> None:
 
 def describe(report: Report, candidate: Candidate) -> str:
     """One result, with what every number must say."""
-    from device_bench.report.formats import date, megabytes, ms, percent, safe
+    from device_bench.report.formats import date, megabytes, ms, percent
+    from models.pages import safe
 
     result, artifact = candidate.result, candidate.artifact
     accuracy = "unknown"

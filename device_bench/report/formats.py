@@ -5,7 +5,6 @@ from __future__ import annotations
 from device_bench.measuring.tables import format_ms, three_digits
 from device_bench.report.values import NOTHING, ArtifactRow, Device, Result, Speedup
 from device_bench.stats import Spread
-from models.cli import one_line
 
 UNKNOWN = "–"
 _AS_GOOD_AS_95 = 0.93
@@ -91,9 +90,3 @@ def flags(result: Result, device: Device, artifact: ArtifactRow | None) -> tuple
         ("best trade-off", result.front),
     ]
     return tuple(word for word, said in words if said)
-
-
-def safe(text: object, longest: int = 200) -> str:
-    """Text from outside on one line, without control and direction marks, and not longer than a person reads."""
-    line = one_line(str(text))
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from device_bench.report import formats
-from device_bench.report.formats import safe
 from device_bench.report.problems import PASSED_OVER
 from device_bench.report.tables import (
     ARTIFACT_COLUMNS,
@@ -19,6 +18,7 @@ from device_bench.report.tables import (
     result_columns,
 )
 from device_bench.report.values import NOTHING, Report
+from models.pages import safe
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>|~!#:@&$])")
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from device_bench.report import formats
 from device_bench.report.choose import unfit_reason
-from device_bench.report.formats import safe
 from device_bench.report.problems import PASSED_OVER
 from device_bench.report.tables import (
     ARTIFACT_COLUMNS,
@@ -25,6 +24,7 @@ from device_bench.report.tables import (
 )
 from device_bench.report.values import NOTHING, Process, Report, Result
 from models.errors import ToolchainError
+from models.pages import page_templates, safe
 
 _FOLDER = Path(__file__).parent
 _MOST_PROCESSES = 200
@@ -33,41 +33,37 @@ _MOST_PROCESSES = 200
 
 def format_page(report: Report) -> str:
     """The whole page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     scripts = (load_plotly(), "\n".join(_read(name) for name in ("choose.js", "charts.js", "page.js")))
-    return environment.get_template("page.html.jinja").render(
-        report=report,
-        policy=_policy(scripts),
-        style=Markup(_read("page.css")),  # noqa: S704 - our own file
-        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files and plotly's
-        data=Markup(embed_json(page_data(report))),  # noqa: S704 - escaped by embed_json
-        results=[
-            (index, row, result_cells(report, row), report.device(row.device))
-            for index, row in enumerate(report.results)
-        ],
-        baselines=[baseline_cells(row) for row in report.baselines],
-        artifacts=[artifact_cells(export, row) for export in report.exports for row in export.artifacts],
-        columns={
-            "results": result_columns(report),
-            "baselines": baseline_columns(report),
-            "artifacts": ARTIFACT_COLUMNS,
-        },
-        choices=_choices(report),
-        emulated=[device for device in report.devices if device.emulated],
-        failures=[problem for problem in report.problems if problem.what != PASSED_OVER],
-        passed_over=[problem for problem in report.problems if problem.what == PASSED_OVER],
-        nothing=NOTHING,
-        formats=formats,
-        safe=safe,
+    return (
+        page_templates(_FOLDER)
+        .get_template("page.html.jinja")
+        .render(
+            report=report,
+            policy=_policy(scripts),
+            style=Markup(_read("page.css")),  # noqa: S704 - our own file
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own files and plotly's
+            data=Markup(embed_json(page_data(report))),  # noqa: S704 - escaped by embed_json
+            results=[
+                (index, row, result_cells(report, row), report.device(row.device))
+                for index, row in enumerate(report.results)
+            ],
+            baselines=[baseline_cells(row) for row in report.baselines],
+            artifacts=[artifact_cells(export, row) for export in report.exports for row in export.artifacts],
+            columns={
+                "results": result_columns(report),
+                "baselines": baseline_columns(report),
+                "artifacts": ARTIFACT_COLUMNS,
+            },
+            choices=_choices(report),
+            emulated=[device for device in report.devices if device.emulated],
+            failures=[problem for problem in report.problems if problem.what != PASSED_OVER],
+            passed_over=[problem for problem in report.problems if problem.what == PASSED_OVER],
+            nothing=NOTHING,
+            formats=formats,
+            safe=safe,
+        )
     )
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from device_bench.measuring.tables import interval_heading
 from device_bench.report import formats
-from device_bench.report.formats import UNKNOWN, safe
+from device_bench.report.formats import UNKNOWN
 from device_bench.report.problems import why_unknown
 from device_bench.report.values import NOTHING, ArtifactRow, BaselineRow, Device, Export, Report, Result
 from device_bench.stats import Spread
+from models.pages import safe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,35 +7,26 @@ import math
 from pathlib import Path
 
 from export.diagnosis.values import Confidence, Diagnosis
+from models.pages import page_templates, safe
 
 _FOLDER = Path(__file__).parent
 
 
 def format_page(found: Diagnosis) -> str:
     """The whole page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return (
+        page_templates(_FOLDER)
+        .get_template("page.html.jinja")
+        .render(
+            found=found,
+            style=Markup((_FOLDER / "page.css").read_text("utf-8")),  # noqa: S704 - our own file
+            pictures=[base64.b64encode(flip.png).decode() for flip in found.flips],
+            dots=_dots(found.confidence),
+            safe=safe,
+        )
     )
-    return environment.get_template("page.html.jinja").render(
-        found=found,
-        style=Markup((_FOLDER / "page.css").read_text("utf-8")),  # noqa: S704 - our own file
-        pictures=[base64.b64encode(flip.png).decode() for flip in found.flips],
-        dots=_dots(found.confidence),
-        safe=safe,
-    )
-
-
-def safe(text: object, most: int = 120) -> str:
-    """Text from outside, of bounded length and without what steers a terminal or turns the direction of writing."""
-    cleaned = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
-    return cleaned if len(cleaned) <= most else f"{cleaned[: most - 1]}…"
 
 
 def _dots(confidence: Confidence) -> list[tuple[str, float, float, float]]:

@@ -8,14 +8,12 @@ from math import prod
 import keras
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from models.build import build, fold_batch_norm
 from models.cost import model_cost
 from models.spec import ModelSpec
 from models.zoo import MODELS, variant_name
-
-Array = NDArray[np.float32]
+from tests.models.random_networks import Array, pictures, randomise
 
 STOCK = {
     "InputLayer", "Conv2D", "DepthwiseConv2D", "BatchNormalization", "ReLU", "Activation", "Add", "Multiply",
@@ -60,33 +58,13 @@ def small(name: str) -> ModelSpec:
     return spec if cheap else replace(spec, resolution_px=64)
 
 
-def pictures(size_px: int, count: int = 4) -> Array:
-    """Random colour fields of 4 x 4 squares in -1..1, as different from each other as pictures are."""
-    small = np.random.default_rng(1).uniform(-1, 1, (count, 4, 4, 3))
-    return np.kron(small, np.ones((1, size_px // 4, size_px // 4, 1))).astype(np.float32)
-
-
 @cache
 def network(name: str) -> keras.Model:
     """The network with random weights and statistics, whose logits have size 1 to 5 and differ between pictures."""
     spec = small(name)
     keras.utils.set_random_seed(2)
-    rng = np.random.default_rng(3)
     model = build(spec)
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    for norm in norms:
-        gamma, beta, _, _ = norm.get_weights()
-        norm.set_weights([rng.uniform(0.7, 1.4, gamma.shape), rng.normal(0, 0.3, beta.shape), beta, gamma])
-        norm.momentum = 0.0
-    # One batch in training gives every normalization the statistics of its input; then each is put a little wrong.
-    model(pictures(spec.resolution_px), training=True)
-    for norm in norms:
-        gamma, beta, mean, variance = norm.get_weights()
-        mean += rng.normal(0, 0.1, mean.shape) * np.sqrt(variance)
-        norm.set_weights([gamma, beta, mean, variance * rng.uniform(0.7, 1.4, variance.shape)])
-    logits = model.predict_on_batch(pictures(spec.resolution_px))
-    kernel, bias = model.get_layer("classifier").get_weights()
-    model.get_layer("classifier").set_weights([kernel * 4 / np.abs(logits).max(), rng.normal(0, 0.3, bias.shape)])
+    randomise(model, spec.resolution_px)
     return model
 
 

@@ -41,12 +41,3 @@ def test_ratios_have_three_digits(ratio: float, text: str) -> None:
 def test_a_ratio_without_interval_says_so() -> None:
     row = Speedup(against="x", ratio=2.0, low=None, high=None, verdict=None, note="")
     assert formats.interval(row) == "no interval"
-
-
-@pytest.mark.parametrize("text", ["a\nb", "a\x1bb", "a\u202eb", "a\ud800b", "a\u2066b"])
-def test_text_from_outside_loses_control_and_direction_marks(text: str) -> None:
-    assert formats.safe(text) == "a b"
-
-
-def test_long_text_is_cut_with_a_mark() -> None:
-    assert formats.safe("x" * 10_000, 10) == "xxxxxxxxx…"

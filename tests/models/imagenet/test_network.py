@@ -18,7 +18,8 @@ from models.imagenet.network import from_twin, keras_twin, load_imagenet, read_i
 from models.worker import Progress
 from models.zoo import MODELS
 from tests.device_bench.file_server import serving, whole
-from tests.models.imagenet.twins import pictures, random_twin, small, softmax, weights_bytes
+from tests.models.imagenet.twins import random_twin, small, softmax, weights_bytes
+from tests.models.random_networks import pictures
 
 
 def ignore(progress: Progress) -> None:

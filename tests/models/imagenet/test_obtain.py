@@ -18,7 +18,8 @@ from models.spec import Preprocessing
 from models.weights import check_choice, obtain_weights
 from models.worker import Progress
 from models.zoo import MODELS
-from tests.models.imagenet.twins import pictures, random_twin, small, weights_bytes
+from tests.models.imagenet.twins import random_twin, small, weights_bytes
+from tests.models.random_networks import pictures
 
 NAME = "mobilenet_v1_0.25_128"
 SPEC, RELEASE = MODELS[NAME], RELEASES[NAME]
