@@ -11,7 +11,7 @@ from models.presets import PRESETS, parse_preprocessing
 from models.spec import OWN, ModelSpec, OwnNetwork, Preprocessing
 from models.weights import AUTO
 from models.worker import STARTING, Progress, Report, run_in_worker
-from models.zoo import MODELS, lookup
+from models.zoo import is_name, lookup
 
 SUFFIX = ".keras"
 
@@ -46,7 +46,7 @@ def find_model(given: str, preprocessing: str | None, weights: str, report: Repo
     if weights != AUTO:
         raise UsageError(f"--weights {weights}: {given} brings its own weights; leave the option out")
     check_keras_file(path)
-    if path.stem in MODELS:
+    if is_name(path.stem):
         raise UsageError(
             f"{path} is called as a network of the zoo; rename it, or give it with --model {path.stem} --weights {path}"
         )

@@ -117,7 +117,7 @@ def test_the_help_of_run_names_every_precision_and_every_option(tmp_path: Path) 
 WRONG = [
     (["--model", "mobilenet_v2_1.5"], "unknown model 'mobilenet_v2_1.5'; did you mean mobilenet_v2_1."),
     (["--model", "mobilenet_v2_1.5"], "mobilenet_v2 has widths 0.35, 0.5, 0.75, 1.0, 1.3, 1.4"),
-    (["--model", "mobilenet_v1_1.0_96"], "mobilenet_v1 has widths 0.25, 0.5, 0.75, 1.0 and resolutions 128, 160,"),
+    (["--model", "mobilenet_v1_1.0_100"], "mobilenet_v1 has widths 0.25, 0.5, 0.75, 1.0 and resolutions 128, 160,"),
     (["--model", "resnet50"], "unknown model 'resnet50'"),
     (["--model", "mobilenet_v2_1.4", "--precision", "int4"], "unknown precision 'int4'; did you mean int8"),
     (["--model", "mobilenet_v2_1.4", "--format", "onnx", "--precision", "int8_npu"], "unknown precision 'int8_npu'"),

@@ -156,9 +156,41 @@ def test_an_unknown_width_is_answered_with_what_the_family_offers() -> None:
     assert f"mobilenet_v2 has widths {widths} and resolutions {sizes}" in str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v3_small", "mobilenet_v3_small_0.5", "mobilenet_v3_small_1.0_128"])
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "mobilenet_v3_small_0.5", "mobilenet_v3_small_1.0_130"])
 def test_a_family_is_recognised_by_its_whole_name(name: str) -> None:
-    with pytest.raises(UnknownNameError, match=r"mobilenet_v3_small has widths 0\.75, 1\.0 and resolutions 224;"):
+    with pytest.raises(
+        UnknownNameError, match=r"mobilenet_v3_small has widths 0\.75, 1\.0 and resolutions 224, and others by"
+    ):
         lookup(name)
     with pytest.raises(UnknownNameError, match=r"mobilenet_v3_small_minimalistic has widths 1\.0 and"):
         lookup("mobilenet_v3_small_minimalistic_0.75")
+
+
+@pytest.mark.parametrize(
+    ("name", "row"), [("mobilenet_v3_small_1.0_96", "mobilenet_v3_small_1.0"), ("conv_mobilenet_64", "conv_mobilenet")]
+)
+def test_a_network_may_be_asked_for_at_another_picture_size(name: str, row: str) -> None:
+    spec = lookup(name)
+    assert (spec.name, spec.resolution_px, spec.published) == (name, int(name.rpartition("_")[2]), None)
+    assert spec.stages == lookup(row).stages
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobilenet_v2_1.0_100",
+        "mobilenet_v2_1.0_2048",
+        "mobilenet_v2_1.0_0",
+        "mobilenet_v2_1.0_064",
+        "mobilenet_v2_1.0_224",
+        "mobilenet_v2_1.0_96_64",
+        "vgg_small_64",
+    ],
+)
+def test_sizes_that_strides_do_not_divide_and_second_names_are_refused(name: str) -> None:
+    with pytest.raises(UnknownNameError):
+        lookup(name)
+
+
+def test_every_row_keeps_its_own_name_and_figures() -> None:
+    assert all(lookup(name) is spec for name, spec in MODELS.items())
