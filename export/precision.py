@@ -29,6 +29,8 @@ class Limits:
     """Largest difference of any probability between XNNPACK and the builtin kernels (TFLite only)."""
     reason: str
     """What the limits allow, and what they still catch."""
+    max_top1_drop_bound: float | None = None
+    """Upper end of the 95 % interval of that loss, 0..1: somebody's budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,17 @@ def for_random_weights(limits: Limits) -> Limits:
         max_mean_error=_thrice(limits.max_mean_error),
         max_builtin_error=_thrice(limits.max_builtin_error),
         reason=f"Random weights have no accuracy to lose; numbers may differ three times as much. {limits.reason}",
+    )
+
+
+def for_budget(limits: Limits, max_drop: float) -> Limits:
+    """The limits of an 8-bit file that somebody has given a budget of lost accuracy, 0..1, which replaces ours."""
+    return replace(
+        limits,
+        min_top1_agreement=None,
+        max_top1_drop=None,
+        max_top1_drop_bound=max_drop,
+        reason=f"With 95 % confidence it loses at most the {100 * max_drop:g} points asked for. {limits.reason}",
     )
 
 
