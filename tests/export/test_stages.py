@@ -91,7 +91,8 @@ def test_files_that_crash_are_refused_or_compute_nonsense_fail_by_name_and_the_g
         "int8_npu.tflite": "FAILED",
     }  # fmt: skip
     name = trained.spec.name
-    assert re.search(rf"failed {name}-float16\.tflite: .* died \(signal SIGSEGV\)", run.stdout)
+    # Which of the two depends on the kernels that LiteRT has for this processor.
+    assert re.search(rf"failed {name}-float16\.tflite: .*( died \(signal SIGSEGV\)|refuses)", run.stdout)
     assert re.search(rf"failed {name}-dynamic_range\.tflite: LiteRT with XNNPACK refuses .*stride", run.stdout)
     assert re.search(rf"failed {name}-int8_npu\.tflite: top1_agreement is 0\.\d+, the limit is 0\.97", run.stdout)
     assert re.search(rf"failed {name}-int8_npu\.tflite: top1_drop is 0\.\d+, the limit is 0\.006", run.stdout)
