@@ -6,28 +6,22 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from export.compact import CompactBuilder
+
 SIGNATURE = "serving_default"
 """The key under which `get_signature_runner` and LiteRT's CompiledModel find inputs and outputs by name."""
-
-CONSTANT_ALIGNMENT_BYTES = 16
-"""What the schema demands of buffers (`force_align: 16`) and Python's flatbuffer writer ignores."""
 
 
 class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
     """A constant that is packed where SIMD loads expect it."""
 
-    def Pack(self, builder: flatbuffers.Builder) -> Any:  # noqa: N802 - the generated code calls it so
+    def Pack(self, builder: CompactBuilder) -> Any:  # noqa: N802 - the generated code calls it so
         data = None
         if self.data is not None and len(self.data):
-            payload = np.asarray(self.data, np.uint8).tobytes()
-            builder.StartVector(1, len(payload), CONSTANT_ALIGNMENT_BYTES)
-            builder.head = builder.head - len(payload)
-            builder.Bytes[builder.head : builder.head + len(payload)] = payload
-            data = builder.EndVector()
+            data = builder.constant(np.asarray(self.data, np.uint8))
         schema.BufferStart(builder)
         if data is not None:
             schema.BufferAddData(builder, data)
@@ -50,8 +44,8 @@ def read_model(content: bytes) -> Any:
 
 
 def write_model(model: Any) -> bytes:
-    """The file's bytes; equal models give equal bytes."""
-    builder = flatbuffers.Builder(1 << 20)
+    """The file's bytes, with equal vectors written once; equal models give equal bytes."""
+    builder = CompactBuilder(1 << 20)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 

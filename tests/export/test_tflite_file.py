@@ -8,9 +8,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from export.compact import CONSTANT_ALIGNMENT_BYTES
 from export.precision import PRECISIONS, Precision
 from export.tflite_file import (
-    CONSTANT_ALIGNMENT_BYTES,
     SIGNATURE,
     builtin_name,
     name_tensors,
