@@ -1,0 +1,1 @@
+"""Parts of `benchmarks.quantization_vs_peers`."""

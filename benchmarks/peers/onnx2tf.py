@@ -1,0 +1,84 @@
+"""onnx2tf in a virtual environment of its own: it needs an older TensorFlow than this project's."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.peers.subject import Subject
+from models.data import normalise
+from models.data.cache import cache_folder
+from models.errors import ConversionError
+from models.worker import Report
+
+PYTHON = "3.11"
+PINS = (
+    "onnx2tf==1.28.8",
+    "tensorflow==2.19.1",
+    "tf_keras==2.19.0",
+    "onnx==1.19.1",
+    "onnxruntime==1.23.2",
+    "onnx_graphsurgeon==0.5.8",
+    "sng4onnx==1.0.4",
+    "onnxsim==0.8.1",
+    "ai-edge-litert==2.1.2",
+    "psutil==7.2.2",
+)
+"""The last onnx2tf for TensorFlow 2.19, and what it imports without saying so."""
+
+_LIMIT_S = 1800
+
+
+def make(_: Report, subject: Subject) -> bytes:
+    """Its full integer file, from the float ONNX file, calibrated with the same pictures.
+
+    Raises:
+        ConversionError: it cannot be installed, or refused the network.
+    """
+    program = _program()
+    with tempfile.TemporaryDirectory(prefix="onnx2tf-") as name:
+        folder = Path(name)
+        pixels = np.load(subject.work.calibration_pixels)
+        np.save(folder / "pictures.npy", normalise(pixels, subject.spec.preprocessing))
+        (folder / "network.onnx").write_bytes(subject.work.float_onnx.read_bytes())
+        # The pictures are normalised already; the input stays [1, H, W, 3], which it would take for [1, 3, H, W].
+        command = [str(program), "-i", "network.onnx", "-o", "made", "-oiqt", "-kat", "image", "-n"]
+        command += ["-cind", "image", "pictures.npy", "[[[[0.0,0.0,0.0]]]]", "[[[[1.0,1.0,1.0]]]]"]
+        said = _run(command, folder)
+        found = sorted((folder / "made").glob("*_full_integer_quant.tflite"))
+        if not found:
+            raise ConversionError(f"onnx2tf made no full integer file: {said}")
+        return found[0].read_bytes()
+
+
+def _program() -> Path:
+    """The command, installed at the first call into the cache; a half-made environment is made anew."""
+    uv = shutil.which("uv")
+    if uv is None:
+        raise ConversionError("onnx2tf needs an environment of its own, made by uv, which is not there; install uv")
+    folder = cache_folder() / f"benchmark-{PINS[0].replace('==', '-')}"
+    finished = folder / "finished"
+    if not finished.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        _run([uv, "venv", "--quiet", "--python", PYTHON, str(folder)], folder.parent)
+        _run([uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *PINS], folder.parent)
+        finished.touch()
+    return folder / "bin" / "onnx2tf"
+
+
+def _run(command: list[str], folder: Path) -> str:
+    """The last line that a program printed.
+
+    Raises:
+        ConversionError: it failed.
+    """
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=_LIMIT_S)
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] or [""]
+    if done.returncode:
+        raise ConversionError(f"{Path(command[0]).name} ended with {done.returncode}: {lines[-1][:200]}")
+    return lines[-1][:200]

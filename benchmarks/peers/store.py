@@ -1,0 +1,109 @@
+"""Results that stay: each tool's file and what it gives for the test pictures, so that a second run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.peers.answers import answers
+from benchmarks.peers.subject import Subject
+from benchmarks.peers.tools import TOOLS, Tool
+from models.data import lazy_pixels, load_dataset
+from models.errors import ToolchainError
+from models.files import write_file
+from models.worker import Progress, Report, run_in_worker
+
+VERSION = "1"
+"""Of this script: another one, and everything is made again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What became of a tool's attempt."""
+
+    tool: str
+    file: str | None
+    """Name in the subject's folder; None if there is none."""
+    size_bytes: int | None
+    seconds: float | None
+    """From the float file to the 8-bit one, calibration included, start of the process excluded."""
+    reason: str
+    """Why there is no file; empty if there is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A tool's file and its answers."""
+
+    made: Made
+    content: bytes
+    logits: NDArray[np.float32]
+    """`[N, classes]`; none if there is no file."""
+
+
+def result_of(tool: Tool, subject: Subject, images: int, report: Report) -> Result:
+    """A tool's result for the first test pictures: read if it is there, made otherwise.
+
+    Args:
+        tool: One of the table.
+        subject: Prepared.
+        images: How many test pictures.
+        report: Receives the progress.
+    """
+    made = _made(tool, subject, report)
+    if made.file is None:
+        return Result(made=made, content=b"", logits=np.zeros((0, subject.spec.num_classes), np.float32))
+    content = (subject.folder / made.file).read_bytes()
+    path = subject.folder / f"answers-{hashlib.sha256(content).hexdigest()[:16]}-{images}-v{VERSION}.npy"
+    if not path.exists():
+        run_in_worker(write_answers, subject, made.file, images, path.name, report=report)
+    return Result(made=made, content=content, logits=np.load(path))
+
+
+def _made(tool: Tool, subject: Subject, report: Report) -> Made:
+    key = hashlib.sha256("\0".join((VERSION, tool.name, tool.version())).encode()).hexdigest()[:12]
+    stem = f"{tool.name.replace(', ', '-').replace(' ', '-')}-{key}"
+    record = subject.folder / f"{stem}.json"
+    if record.exists():
+        return Made(**json.loads(record.read_text("utf-8")))
+    try:
+        content, seconds = run_in_worker(timed, tool.name, subject, report=report)
+        name = f"{stem}.{tool.format}"
+        write_file(subject.folder / name, content)
+        made = Made(tool=tool.name, file=name, size_bytes=len(content), seconds=seconds, reason="")
+    except ToolchainError as error:
+        made = Made(tool=tool.name, file=None, size_bytes=None, seconds=None, reason=" ".join(str(error).split()))
+    write_file(record, json.dumps(asdict(made)).encode())
+    return made
+
+
+def timed(report: Report, name: str, subject: Subject) -> tuple[bytes, float]:
+    """A tool's file and the seconds it took."""
+    started = time.monotonic()
+    content = TOOLS[name].make(report, subject)
+    return content, time.monotonic() - started
+
+
+def write_answers(report: Report, subject: Subject, file: str, images: int, name: str) -> None:
+    """Writes what a file of the subject's folder gives for the first test pictures."""
+    data, spec = load_dataset(subject.dataset), subject.spec
+    chosen = data.splits["test"][:images]
+    pixels = lazy_pixels(data, chosen, spec.preprocessing, spec.resolution_px)[:]
+    report(Progress(stage=file, done=0, total=len(pixels)))
+    logits = answers((subject.folder / file).read_bytes(), pixels, spec.preprocessing)
+    report(Progress(stage=file, done=len(pixels), total=len(pixels)))
+    buffer = io.BytesIO()
+    np.save(buffer, logits)
+    write_file(subject.folder / name, buffer.getvalue())
+
+
+def true_classes(subject: Subject, images: int) -> NDArray[np.int64]:
+    """True classes of the first test pictures."""
+    data = load_dataset(subject.dataset)
+    return data.classes[data.splits["test"][:images]]
