@@ -124,11 +124,18 @@ class Artifact:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Artifact:
-        """Value from `to_json`'s form."""
+        """Value from `to_json`'s form.
+
+        Raises:
+            KeyError, TypeError, AttributeError: it is none.
+        """
         verification = value["verification"]
         failure = verification.get("failure")
+        known = {key: value[key] for key in ("file", "format", "precision", "size_bytes", "sha256", "source_sha256")}
+        if wrong := [key for key, given in known.items() if not isinstance(given, int if key == "size_bytes" else str)]:
+            raise TypeError(f"artifact with {wrong[0]} {known[wrong[0]]!r}")
         return cls(
-            **{key: value[key] for key in ("file", "format", "precision", "size_bytes", "sha256", "source_sha256")},
+            **known,
             input=TensorInfo.from_json(value["input"]),
             output=TensorInfo.from_json(value["output"]),
             operators=value["operators"],
@@ -151,6 +158,8 @@ class Manifest:
     artifacts: tuple[Artifact, ...]
     failures: Mapping[str, str]
     """Precisions that could not even be converted, by `<format> <precision>`, with the reason."""
+    budget: Mapping[str, Any] | None = None
+    """The ladder that led to the settings of `calibration`, where a budget of lost accuracy was given."""
 
     @property
     def passed(self) -> bool:
@@ -193,6 +202,7 @@ class Manifest:
             "tools": dict(self.tools),
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
             "failures": dict(self.failures),
+            **({} if self.budget is None else {"budget": dict(self.budget)}),
             "passed": self.passed,
         }
 
@@ -206,8 +216,10 @@ class Manifest:
         if value["schema"] != SCHEMA:
             raise ValueError(f"manifest schema {value['schema']}, known is {SCHEMA}")
         plain = ("model", "weights", "preprocessing", "labels", "calibration", "tools", "failures")
+        if wrong := [key for key in plain if not isinstance(value[key], dict)]:
+            raise TypeError(f"manifest whose {wrong[0]} is {value[wrong[0]]!r}")
         artifacts = tuple(Artifact.from_json(artifact) for artifact in value["artifacts"])
-        return cls(**{key: value[key] for key in plain}, artifacts=artifacts)
+        return cls(**{key: value[key] for key in plain}, artifacts=artifacts, budget=value.get("budget"))
 
 
 def load_manifest(folder: Path) -> Manifest | None:

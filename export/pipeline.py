@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from export.artifact import (
     LABELS_FILE,
     MANIFEST_FILE,
@@ -20,10 +18,14 @@ from export.artifact import (
     load_manifest,
     save_manifest,
 )
+from export.budget.ladder import Ladder
+from export.budget.rungs import Climbed
+from export.budget.wanted import may_mix, with_islands
+from export.checks import check_data, check_labels, check_reference, check_unchanged, class_names
 from export.deployed import deployed
 from export.metadata.info import compose_info
 from export.metadata.labels import format_labels, parse_labels
-from export.precision import PRECISIONS, Precision, for_random_weights
+from export.precision import PRECISIONS, Limits, Precision, for_budget, for_random_weights
 from export.quantization.settings import DEFAULTS, METHODS, QuantizationSettings
 from export.stages import (
     Notes,
@@ -39,10 +41,9 @@ from export.stages import (
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel, run_folder
 from models.data import find_dataset
-from models.errors import DataError, ToolchainError, WeightsError
-from models.files import output_errors, replace_file, sha256_file, work_folder, write_file
+from models.errors import ToolchainError
+from models.files import output_errors, replace_file, work_folder, write_file
 from models.given import own_weights
-from models.imagenet.classes import background_hint
 from models.imagenet.released import CLASS_COUNT, IMAGENET
 from models.spec import ModelSpec, Preprocessing
 from models.weights import RANDOM, check_choice, obtain_weights
@@ -71,6 +72,8 @@ class ExportRequest:
     license: str | None = None
     quantization: QuantizationSettings = DEFAULTS
     """The levers that 8-bit files are made with."""
+    max_drop: float | None = None
+    """What 8-bit files may lose of the top-1 accuracy, 0..1, proven; the levers are then found, not given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,8 @@ class Exported:
     """Whether everything asked for this time was made and proven."""
     removed: tuple[str, ...]
     """Names of earlier files that are gone, because other weights, settings or programs made them."""
+    climbed: Climbed | None = None
+    """How the budget was met, or why not, where one was given."""
 
 
 def export_model(request: ExportRequest, report: Report) -> Exported:
@@ -97,7 +102,7 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
     """
     request = replace(request, dataset=check_choice(request.spec, request.dataset, request.weights))
     if request.weights == IMAGENET:
-        _check_labels(request, CLASS_COUNT)
+        check_labels(request, CLASS_COUNT)
     # Here, where it may use all cores and show its progress.
     find_dataset(request.dataset).prepare(report)
     weights = _find_weights(request, report)
@@ -110,21 +115,42 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
         prepared = run_in_worker(
             prepare_stage, request.dataset, taking, request.calibration_images, request.seed, work, report=report
         )
-        _check_data(weights, prepared)
-        prepared = replace(prepared, labels=_class_names(request, prepared.labels))
+        check_data(weights, prepared)
+        prepared = replace(prepared, labels=class_names(request, prepared.labels))
         spec = replace(request.spec, num_classes=len(prepared.labels))
         files = replace(taking, num_classes=len(prepared.labels))
         notes = _notes(request, files, weights, prepared.labels)
         _convert(request, spec, weights, work, report)
+        climbed = None
+        if request.max_drop is not None:
+            origin = _describe(request, spec, notes, weights, prepared, {}, {}, work)
+            ladder = Ladder(
+                spec=spec, files=files, checkpoint=weights.path, output=request.output, notes=notes, folder=folder,
+                work=work, may_mix=may_mix(request.precisions),
+            )  # fmt: skip
+            climbed = ladder.find(request.max_drop, origin, report)
+            request = _taking(request, climbed)
+            if request.quantization.equalize:
+                _convert(request, spec, weights, work, report)
         failures = _make_files(request, files, notes, work, report)
-        _check_unchanged(weights)
-        _check_reference(weights, work)
+        check_unchanged(weights)
+        check_reference(weights, work)
         made = tuple(p for p in request.precisions if f"{p.format} {p.name}" not in failures)
-        verdicts = _verify_files(made, files, weights, work, report)
+        verdicts = _verify_files(request, made, files, weights, work, report)
         judged = dict(zip(made, verdicts, strict=True))
         manifest = _describe(request, spec, notes, weights, prepared, judged, failures, work)
+        manifest = replace(manifest, budget=climbed.to_json() if climbed else None)
         published, removed = _publish(folder, manifest, made, notes.labels, work)
-    return Exported(folder=folder, manifest=published, passed=manifest.passed, removed=removed)
+    return Exported(folder=folder, manifest=published, passed=manifest.passed, removed=removed, climbed=climbed)
+
+
+def _taking(request: ExportRequest, climbed: Climbed) -> ExportRequest:
+    """What to make by what the ladder found."""
+    return replace(
+        request,
+        quantization=climbed.taken.settings,
+        precisions=with_islands(request.precisions, climbed.taken),
+    )
 
 
 def _find_weights(request: ExportRequest, report: Report) -> TrainedModel:
@@ -139,37 +165,6 @@ def _find_weights(request: ExportRequest, report: Report) -> TrainedModel:
         report=report,
         before_making=partial(run_in_worker, check_stage, request.dataset, request.calibration_images, request.seed),
     )
-
-
-def _class_names(request: ExportRequest, labels: tuple[str, ...]) -> tuple[str, ...]:
-    """The names given, else the data set's; as many as the data set has classes, and a user's own network too."""
-    own, named = request.spec.own, request.labels or labels
-    if own and request.spec.num_classes != len(labels):
-        count = request.spec.num_classes
-        raise DataError(
-            f"{own.path} has {count} classes{background_hint(None, count)}, the data set {request.dataset} has "
-            f"{len(labels)}; {_remedy(count)}"
-        )
-    _check_labels(request, len(labels))
-    return named
-
-
-def _check_labels(request: ExportRequest, count: int) -> None:
-    named = request.labels
-    if named and len(named) != count:
-        raise DataError(
-            f"--labels names {len(named)} classes{background_hint(named, len(named))}, the data set {request.dataset} "
-            f"has {count}; write one name per line, in the order of the class indices"
-        )
-
-
-def _remedy(count: int) -> str:
-    """Against a data set with another number of classes than a user's own network."""
-    if count == CLASS_COUNT:
-        return f"for ImageNet's {CLASS_COUNT} give a folder of any of them with --dataset imagenet:DIR"
-    if background_hint(None, count):
-        return "cut the first unit off its last layer and save it again, then use --dataset imagenet:DIR"
-    return "give the data set it was trained on with --dataset"
 
 
 def _notes(request: ExportRequest, files: ModelSpec, weights: TrainedModel, names: tuple[str, ...]) -> Notes:
@@ -228,34 +223,6 @@ def _as_trained(spec: ModelSpec, weights: TrainedModel) -> ModelSpec:
     return replace(spec, preprocessing=Preprocessing.from_json(trained_with)) if trained_with else spec
 
 
-def _check_data(weights: TrainedModel, prepared: Prepared) -> None:
-    """Refuses weights trained on another edition of the data, whose split may have trained on today's test pictures."""
-    trained_on = weights.record.get("dataset", {}).get("sha256")
-    if trained_on and trained_on != prepared.dataset_sha256:
-        raise DataError(
-            f"{weights.path} was trained on another edition of the data set (sha256 {trained_on[:12]}…, now "
-            f"{prepared.dataset_sha256[:12]}…); train again with `make train MODEL={weights.model} DATASET=…`"
-        )
-
-
-def _check_unchanged(weights: TrainedModel) -> None:
-    """Refuses to vouch for a checkpoint that a training wrote over while it was being read."""
-    if sha256_file(weights.path) != weights.sha256:
-        raise WeightsError(
-            f"checkpoint {weights.path} changed while it was read; copy it to a quiet place and export that"
-        )
-
-
-def _check_reference(weights: TrainedModel, work: WorkFiles) -> None:
-    """Refuses a checkpoint that cannot tell two pictures apart: agreement with it would prove nothing."""
-    named = np.unique(np.load(work.reference).argmax(axis=1))
-    if len(named) == 1 and weights.source != RANDOM:
-        raise WeightsError(
-            f"checkpoint {weights.source} names class {named[0]} for every test image: it is untrained or damaged; "
-            "train it, or use --weights random for latency work"
-        )
-
-
 def _convert(request: ExportRequest, spec: ModelSpec, weights: TrainedModel, work: WorkFiles, report: Report) -> None:
     """Makes the float files that all precisions come from."""
     onnx = any(precision.format == "onnx" for precision in request.precisions)
@@ -286,15 +253,21 @@ def _calibrate(request: ExportRequest, files: ModelSpec, work: WorkFiles, report
 
 
 def _verify_files(
-    made: tuple[Precision, ...], files: ModelSpec, weights: TrainedModel, work: WorkFiles, report: Report
+    request: ExportRequest,
+    made: tuple[Precision, ...],
+    files: ModelSpec,
+    weights: TrainedModel,
+    work: WorkFiles,
+    report: Report,
 ) -> list[Verification | ToolchainError]:
     """One process per file, so that a runtime that crashes condemns that file only."""
-    untrained = weights.source == RANDOM
-    limits = [for_random_weights(precision.limits) if untrained else precision.limits for precision in made]
-    tasks = [
-        Task(verify_stage, (precision, limit, files.preprocessing, work))
-        for precision, limit in zip(made, limits, strict=True)
-    ]
+
+    def limits(precision: Precision) -> Limits:
+        if request.max_drop is not None and precision.calibrated:
+            return for_budget(precision.limits, request.max_drop)
+        return for_random_weights(precision.limits) if weights.source == RANDOM else precision.limits
+
+    tasks = [Task(verify_stage, (precision, limits(precision), files.preprocessing, work)) for precision in made]
     return run_in_workers(tasks, at_once=max(1, min(os.cpu_count() or 1, 4)), report=report)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import gc
 import logging
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -72,9 +74,27 @@ def to_tflite(model: keras.Model, spec: ModelSpec, output: str) -> bytes:
         converted = read_model(converter.convert())
     except Exception as error:
         raise ConversionError(f"TFLiteConverter refused {spec.name}: {error}") from error
+    _separate_constants(converted)
     layers = _layer_names(model, spec)
     name_tensors(converted, [FRONT, *layers] if has_front(spec.preprocessing) else layers, output)
     return write_model(converted)
+
+
+def _separate_constants(model: Any) -> None:
+    """Gives each operator kernels and biases of its own.
+
+    The converter shares equal ones, such as biases that are zero; corrected for 8 bits, they are equal no more.
+    """
+    graph, taken = model.subgraphs[0], set()
+    for operator in graph.operators:
+        inputs = [int(index) for index in operator.inputs]
+        for place, index in enumerate(inputs):
+            data = None if index < 0 else model.buffers[graph.tensors[index].buffer].data
+            if data is not None and len(data) and index in taken:
+                graph.tensors.append(copy.copy(graph.tensors[index]))
+                inputs[place] = len(graph.tensors) - 1
+            taken.add(index)
+        operator.inputs = inputs
 
 
 def _layer_names(model: keras.Model, spec: ModelSpec) -> list[str]:
@@ -147,18 +167,22 @@ def _name_constants(graph: onnx.GraphProto) -> None:
     tf2onnx numbers them in the order of a set, which is another in every process, and so would be the file's bytes.
     """
     constants = {constant.name: constant for constant in graph.initializer}
-    renamed: dict[str, str] = {}
+    renamed: dict[tuple[str, str], str] = {}
     for node in graph.node:
         # The classifier's node is called `classifier_Gemm__61`.
         layer = re.sub(r"_[A-Za-z]+__\d+$", "", node.name)
         roles = _ROLES.get(node.op_type, ("kernel", "bias"))
         for position, used in enumerate(node.input):
             if used in constants:
-                node.input[position] = renamed.setdefault(used, f"{layer}/{roles[position - 1]}")
+                # Kernels and biases are each layer's own, as in the TFLite file; all else may be shared.
+                sharing = layer if roles == ("kernel", "bias") else ""
+                node.input[position] = renamed.setdefault((used, sharing), f"{layer}/{roles[position - 1]}")
     del graph.initializer[:]
-    for old, new in renamed.items():
-        constants[old].name = new
-        graph.initializer.append(constants[old])
+    for (old, _), new in renamed.items():
+        constant = onnx.TensorProto()
+        constant.CopyFrom(constants[old])
+        constant.name = new
+        graph.initializer.append(constant)
 
 
 FLOAT_STAGE = "float conversion"
@@ -175,7 +199,7 @@ def convert_float(
     *,
     equalized: bool = False,
 ) -> None:
-    """Loads the checkpoint and makes the float files and the Keras model's own answers.
+    """Loads the checkpoint and makes the float files and, unless they are there, the Keras model's own answers.
 
     Args:
         report: Receives the progress.
@@ -209,6 +233,8 @@ def convert_float(
     # Not before the converters, whose peak of memory it would raise.
     if not spec.own:
         check_function(checkpoint, spec, given, model)
+    if work.reference.exists():
+        return
     pixels = as_trained(np.load(work.test_pixels, mmap_mode="r"), spec.preprocessing)
     logits = predict_logits(model, pixels, spec.preprocessing, report, REFERENCE_STAGE)
     gives_logits = not spec.own or spec.own.gives == "logits"

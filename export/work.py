@@ -56,6 +56,16 @@ class WorkFiles:
         """The float32 conversion all ONNX precisions start from."""
         return self.folder / "float.onnx"
 
+    def beside(self, name: str) -> WorkFiles:
+        """The same pictures and answers, for another float file of the same network."""
+        other = WorkFiles(self.folder / name)
+        other.folder.mkdir(exist_ok=True)
+        for path in (self.test_pixels, self.test_classes, self.calibration_pixels, self.reference):
+            link = other.folder / path.name
+            if not link.exists():
+                link.symlink_to(path.resolve())
+        return other
+
     def made(self, precision: Precision) -> Path:
         """A finished file before verification and publication."""
         return artifact_path(self.folder, "made", precision)

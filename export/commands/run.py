@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from export.budget.wanted import check_budget
 from export.commands.options import CODES, add_export_options, check_export_options, export_request
 from export.precision import FORMATS, PRECISIONS, select_precisions
 from models.cli import inert, progress_display, result_console, words
 
 if TYPE_CHECKING:
     from export.artifact import Artifact
+    from export.budget.rungs import Climbed
     from export.pipeline import Exported
 
 
@@ -29,6 +33,13 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
     export.add_argument(
         "--format", type=words, metavar="NAMES", help=f"comma separated, of {', '.join(FORMATS)} (default: both)"
     )
+    export.add_argument(
+        "--max-drop",
+        type=points,
+        metavar="POINTS",
+        help="what 8-bit files may lose of the top-1 accuracy, in points of percent, with 95 %% confidence: tries the "
+        "levers of --quantization, cheapest first, then float islands, until that is proven",
+    )
     export.add_argument("--json", action="store_true", help="print the manifest instead of a table")
     export.set_defaults(run=run)
 
@@ -37,12 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
     """The main job."""
     labels = check_export_options(arguments)
     precisions = select_precisions(arguments.precision, arguments.format)
+    check_budget(arguments.max_drop, arguments.quantization, precisions, arguments.weights)
     # Not before the names are known to be good: these imports take a moment.
     from export.pipeline import export_model
     from models.files import format_json
 
     with progress_display() as report:
-        exported = export_model(export_request(arguments, precisions, labels, report), report)
+        request = replace(export_request(arguments, precisions, labels, report), max_drop=arguments.max_drop)
+        exported = export_model(request, report)
     if arguments.json:
         print(format_json(exported.manifest.to_json()), end="")
     else:
@@ -50,11 +63,28 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if exported.passed else 1
 
 
+def points(text: str) -> float:
+    """Points of percent as a share.
+
+    Raises:
+        ArgumentTypeError: no number above 0 and below 100.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of points above 0 and below 100, such as 0.5")
+    return value / 100
+
+
 def print_summary(exported: Exported) -> None:
     """The table a person reads, then where the files are and what to do next."""
     from rich.table import Table
 
     manifest, console = exported.manifest, result_console()
+    if exported.climbed:
+        print_ladder(exported.climbed)
     weights = manifest.weights
     accuracy = f"Keras float top-1 {weights['top1']:.2%} on {weights['images']} test images"
     title = f"{manifest.model['name']} ({weights['source']}): {accuracy}"
@@ -86,6 +116,39 @@ def print_summary(exported: Exported) -> None:
     if pick:
         console.print(
             f"next:  adb push {inert(shlex.quote(str(exported.folder / pick)))} /data/local/tmp/",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def print_ladder(climbed: Climbed) -> None:
+    """The rungs that were tried, the one that was taken, and what to do where none serves."""
+    from rich.table import Table
+
+    console, budget = result_console(), 100 * climbed.max_drop
+    table = Table(
+        title=f"int8 within {budget:g} points", title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0)
+    )
+    table.add_column("rung", no_wrap=True)
+    for heading in ("size", "latency", "top-1", "drop, points (95 %)", "agree", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for result in climbed.tried:
+        low, high = (100 * bound for bound in result.drop_ci95)
+        mark = "[green]taken[/]" if result.name == climbed.taken.name and climbed.met else ""
+        table.add_row(
+            result.name,
+            f"{result.size_bytes / 1e6:.2f} MB",
+            f"{result.relative_latency:.2f}x",
+            f"{result.top1:.2%}",
+            f"{100 * result.drop:.2f} ({low:.2f} to {high:.2f})",
+            f"{result.agreement:.2%}",
+            mark,
+        )
+    console.print(table)
+    console.print("latency: of the float32 file's, on this machine's CPU, one thread; phones differ", highlight=False)
+    if not climbed.met:
+        console.print(
+            f"[red]no rung is proven to keep {budget:g} points[/]; {climbed.taken.name} comes nearest, and is made:",
             highlight=False,
             soft_wrap=True,
         )
