@@ -12,6 +12,7 @@ _DROPPED_BITS = 17
 
 BINS = 1 << (32 - _DROPPED_BITS)
 
+Bins = NDArray[np.uint16]
 Counts = NDArray[np.int64]
 
 
@@ -24,9 +25,14 @@ class Histogram:
     counts: Counts
 
 
-def count_values(values: NDArray[np.float32]) -> Counts:
-    """How many of the values lie in each of the grid's bins, int64 `[BINS]`."""
-    return np.bincount(np.ascontiguousarray(values).reshape(-1).view(np.uint32) >> _DROPPED_BITS, minlength=BINS)
+def bins_of(values: NDArray[np.float32]) -> Bins:
+    """In which of the grid's bins each value lies, flat."""
+    return (np.ascontiguousarray(values).reshape(-1).view(np.uint32) >> _DROPPED_BITS).astype(np.uint16)
+
+
+def count_bins(bins: Bins) -> Counts:
+    """How often each of the grid's bins is among these, int64 `[BINS]`."""
+    return np.bincount(bins, minlength=BINS)
 
 
 def histogram(counts: Counts) -> Histogram:

@@ -15,7 +15,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from export.deployed import FRONT
-from export.quantization.histogram import BINS, Histogram, count_values, histogram
+from export.quantization.histogram import BINS, Bins, Counts, Histogram, bins_of, count_bins, histogram
 from export.tflite_file import read_model, write_model
 from models.data import Pixels, normalise
 from models.errors import DataError
@@ -26,6 +26,9 @@ STAGE = "calibrate"
 
 COUNTED_VALUES = 1 << 13
 """Of each tensor and picture, about, that go into its histogram; its extremes are those of all values."""
+
+COUNTED_TOGETHER = 16
+"""Pictures whose bins are kept until they are counted: to count those of one alone takes longer than to find them."""
 
 THREADS = min(4, os.cpu_count() or 1)
 
@@ -72,14 +75,28 @@ class _Tally:
         self.activations = Activations(tflite, preprocessing)
         tensors = len(self.activations.names)
         self.least, self.greatest = np.full(tensors, np.inf), np.full(tensors, -np.inf)
-        self.counts = np.zeros((tensors, BINS), np.int64)
+        self._counts = np.zeros((tensors, BINS), np.int64)
+        self._uncounted: list[list[Bins]] = [[] for _ in range(tensors)]
 
     def add(self, image: Pixels) -> None:
         with np.errstate(invalid="ignore"):
             for row, values in enumerate(self.activations.compute(image)):
                 self.least[row] = np.minimum(self.least[row], values.min())
                 self.greatest[row] = np.maximum(self.greatest[row], values.max())
-                self.counts[row] += count_values(_sample(values))
+                self._uncounted[row].append(bins_of(_sample(values)))
+        if len(self._uncounted[0]) == COUNTED_TOGETHER:
+            self._count()
+
+    def counts(self) -> Counts:
+        """Of every tensor, `[tensors, BINS]`."""
+        self._count()
+        return self._counts
+
+    def _count(self) -> None:
+        for row, bins in enumerate(self._uncounted):
+            if bins:
+                self._counts[row] += count_bins(np.concatenate(bins))
+                bins.clear()
 
 
 def _sample(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -110,6 +127,7 @@ def observe(tflite: bytes, pixels: Pixels, preprocessing: Preprocessing, report:
     for number, _ in enumerate(_in_threads(tallies, pixels)):
         report(Progress(stage=STAGE, done=number + 1, total=len(pixels)))
     names = tallies[0].activations.names
+    counts = np.add.reduce([tally.counts() for tally in tallies])
     least = np.minimum.reduce([tally.least for tally in tallies])
     greatest = np.maximum.reduce([tally.greatest for tally in tallies])
     if FRONT in names:
@@ -124,7 +142,7 @@ def observe(tflite: bytes, pixels: Pixels, preprocessing: Preprocessing, report:
         name: Observed(
             least=float(least[row]),
             greatest=float(greatest[row]),
-            histogram=histogram(sum(tally.counts[row] for tally in tallies)),
+            histogram=histogram(counts[row]),
         )
         for row, name in enumerate(names)
     }

@@ -6,23 +6,27 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from export.quantization.histogram import count_values, histogram
+from export.quantization.histogram import Counts, bins_of, count_bins, histogram
 
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 VALUES = arrays(np.float32, st.integers(1, 60), elements=FINITE)
 
 
+def counted(values: NDArray[np.float32]) -> Counts:
+    return count_bins(bins_of(values))
+
+
 @given(values=VALUES, seed=st.integers(0, 99), cut=st.integers(0, 60))
 def test_counts_are_the_same_in_any_order_and_any_batches(values: NDArray[np.float32], seed: int, cut: int) -> None:
     mixed = np.random.default_rng(seed).permutation(values)
-    parts = count_values(mixed[:cut]) + count_values(mixed[cut:])
-    assert np.array_equal(parts, count_values(values))
+    parts = counted(mixed[:cut]) + counted(mixed[cut:])
+    assert np.array_equal(parts, counted(values))
     assert parts.sum() == len(values)
 
 
 @given(values=VALUES)
 def test_every_value_is_within_one_percent_of_the_middle_of_its_bin(values: NDArray[np.float32]) -> None:
-    seen = histogram(count_values(values))
+    seen = histogram(counted(values))
     assert np.all(np.diff(seen.values) >= 0)
     told = np.sort(np.repeat(seen.values, seen.counts))
     # What is smaller than any float32 with full precision is told as zero.
@@ -30,6 +34,6 @@ def test_every_value_is_within_one_percent_of_the_middle_of_its_bin(values: NDAr
 
 
 def test_zeros_of_either_sign_are_zero() -> None:
-    seen = histogram(count_values(np.array([0.0, -0.0, 1.0], np.float32)))
+    seen = histogram(counted(np.array([0.0, -0.0, 1.0], np.float32)))
     assert dict(zip(seen.values[:2], seen.counts[:2], strict=True)) == {0.0: 1}
     assert seen.counts.sum() == 3

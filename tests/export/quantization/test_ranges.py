@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.quantization.histogram import count_values, histogram
+from export.quantization.histogram import bins_of, count_bins, histogram
 from export.quantization.observe import Observed
 from export.quantization.ranges import RANGE_FLOOR, choose_ranges, exact_bounds
 from export.quantization.settings import NAIVE, RANGE_METHODS, RangeMethod
@@ -15,7 +15,9 @@ from tests.export.quantization.graphs import tiny_network
 
 def observed(values: NDArray[np.floating]) -> Observed:
     single = values.astype(np.float32)
-    return Observed(least=float(single.min()), greatest=float(single.max()), histogram=histogram(count_values(single)))
+    return Observed(
+        least=float(single.min()), greatest=float(single.max()), histogram=histogram(count_bins(bins_of(single)))
+    )
 
 
 def chosen(values: NDArray[np.floating], method: RangeMethod) -> tuple[float, float]:
