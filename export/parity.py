@@ -16,6 +16,7 @@ from export.artifact import Artifact, Check, Manifest, load_manifest
 from export.contents import read_contents
 from export.mediapipe_task import INPUT_DTYPES, OUTPUT_DTYPES, Classify, image_classifier
 from export.precision import PRECISIONS, for_random_weights
+from export.record import as_stored, check_manifest, manifest_preprocessing
 from export.verify import load_tflite, paired_interval, to_input, to_probabilities
 from models.data import DATASETS, Pixels, load_dataset, prepare_picture
 from models.errors import DataError, UsageError
@@ -104,6 +105,7 @@ def measure_parity(folder: Path, dataset: str | None, images: int, report: Repor
 
     Raises:
         UsageError: there is no export, or no file that MediaPipe takes.
+        BrokenFileError: the manifest says what no export writes, or a file cannot be read.
         DataError: the data set is not the one that the files were verified with.
         NotInstalledError: MediaPipe cannot be used here.
         VerificationError: MediaPipe refuses a file.
@@ -111,12 +113,14 @@ def measure_parity(folder: Path, dataset: str | None, images: int, report: Repor
     manifest = load_manifest(folder)
     if manifest is None:
         raise UsageError(f"{folder} holds no export; make one with `make export MODEL=…`")
-    artifacts = [artifact for artifact in manifest.artifacts if artifact.passed and accepted(artifact)]
+    proven = [as_stored(a, folder) for a in manifest.artifacts if a.passed and a.format == "tflite"]
+    artifacts = [artifact for artifact in proven if accepted(artifact)]
     if not artifacts:
         raise UsageError(
             f"{folder} holds no .tflite file that passed and that MediaPipe takes (uint8 or float32 in and out); "
             "export float32 or int8"
         )
+    check_manifest(manifest, folder)
     name = manifest.weights["dataset"]
     if dataset is None and name not in DATASETS:
         raise DataError(f"the files in {folder} were verified with data set {name}; give it with --dataset")
@@ -166,12 +170,6 @@ def our_classifier(path: Path, artifact: Artifact, preprocessing: Preprocessing)
         return scores
 
     return classify
-
-
-def manifest_preprocessing(manifest: Manifest) -> Preprocessing:
-    """What the files take."""
-    names = Preprocessing.__slots__
-    return Preprocessing.from_json({key: value for key, value in manifest.preprocessing.items() if key in names})
 
 
 def least_agreement(artifact: Artifact, weights: str) -> float | None:

@@ -43,7 +43,7 @@ def parse_preprocessing(text: str) -> Preprocessing:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise UsageError(f"preprocessing {text} is larger than {MAX_FILE_BYTES} bytes; it needs mean and std only")
-        return _checked(json.loads(content))
+        return checked_preprocessing(json.loads(content))
     except OSError as error:
         raise UsageError(f"preprocessing {text} cannot be read: {error.strerror}; give {_choices()}") from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -53,13 +53,19 @@ def parse_preprocessing(text: str) -> Preprocessing:
         ) from error
 
 
-def _checked(value: Any) -> Preprocessing:
+def checked_preprocessing(value: Any) -> Preprocessing:
+    """The preprocessing that a JSON value of unknown origin states.
+
+    Raises:
+        KeyError, TypeError, ValueError: it states none.
+        DataError: it asks for a filter, fit or order of channels that does not exist.
+    """
     if not isinstance(value, dict):
         raise TypeError("no JSON object")
     for name in ("mean", "std"):
         numbers = value[name]
         # NaN compares with nothing, so that it fails here too.
-        fits = isinstance(numbers, list) and len(numbers) == 3
+        fits = isinstance(numbers, list | tuple) and len(numbers) == 3
         if not fits or not all(type(n) in (int, float) and -1e6 < n < 1e6 for n in numbers):
             raise ValueError(f"{name} is not three numbers")
     if not all(n > 0 for n in value["std"]):

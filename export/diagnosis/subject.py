@@ -6,10 +6,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.artifact import LABELS_FILE, Artifact, Manifest, load_manifest
+from export.artifact import LABELS_FILE, MANIFEST_FILE, Artifact, Manifest, load_manifest
 from export.metadata.labels import parse_labels
+from export.record import AGAIN, as_stored, check_manifest
 from models.data import DATASETS
-from models.errors import DataError, UsageError
+from models.errors import BrokenFileError, DataError, UsageError
 from models.imagenet import IMAGENET
 from models.spec import OWN
 from models.weights import RANDOM
@@ -52,12 +53,14 @@ def open_subject(folder: Path, precision: str, dataset: str | None, words: tuple
 
     Raises:
         UsageError: there is no export, or it lacks one of the two files.
+        BrokenFileError: the manifest says what no export writes, or a file cannot be read.
         DataError: the data set cannot be found by its name alone.
     """
     manifest = load_manifest(folder)
     named = shlex.join(["make", "export", *(words or ("MODEL=…",))])
     if manifest is None:
         raise UsageError(f"{folder} holds no export that can be read; make one with `{named}`")
+    check_manifest(manifest, folder)
     words = words or _words(manifest)
     files = {artifact.precision: artifact for artifact in manifest.artifacts if artifact.format == "tflite"}
     missing = [name for name in ("float32", precision) if name not in files]
@@ -70,21 +73,26 @@ def open_subject(folder: Path, precision: str, dataset: str | None, words: tuple
     name = manifest.weights["dataset"]
     if dataset is None and name not in DATASETS:
         raise DataError(f"the files in {folder} were verified with data set {name}; give it with --dataset")
+    float_file, int8_file = (as_stored(files[name], folder) for name in ("float32", precision))
+    classes = {artifact.output.shape[-1] for artifact in (float_file, int8_file)}
     return Subject(
         folder=folder,
         manifest=manifest,
-        float_file=files["float32"],
-        int8_file=files[precision],
+        float_file=float_file,
+        int8_file=int8_file,
         dataset=dataset or name,
-        labels=_labels(folder, manifest),
+        labels=_labels(folder, manifest, classes),
         words=words,
     )
 
 
-def _labels(folder: Path, manifest: Manifest) -> tuple[str, ...]:
-    path = folder / LABELS_FILE
+def _labels(folder: Path, manifest: Manifest, classes: set[int]) -> tuple[str, ...]:
+    path, count = folder / LABELS_FILE, manifest.labels["count"]
+    if classes != {count}:
+        given = " and ".join(map(str, sorted(classes)))
+        raise BrokenFileError(f"{folder / MANIFEST_FILE}: labels.count is {count}, the files have {given}; {AGAIN}")
     try:
-        return parse_labels(path.read_bytes(), int(manifest.labels["count"]))
+        return parse_labels(path.read_bytes(), count)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; export again") from error
 

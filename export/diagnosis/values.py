@@ -163,7 +163,7 @@ class Calibration:
     reason: str
     """Why not."""
     exact: bool
-    """Whether the pictures on record must give the stored ranges: all were measured, and extremes were taken."""
+    """Whether the pictures on record must give the stored ranges: all of them are measured, by the method on record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from export.artifact import LABELS_FILE, MANIFEST_FILE, Artifact, Manifest, artifact_path, load_manifest
 from export.calibrate import measure_ranges, sample_digest
 from export.contents import read_contents
-from export.parity import manifest_preprocessing
 from export.precision import PRECISIONS
-from export.quantization.settings import NAIVE
+from export.quantization.settings import DEFAULTS, QuantizationSettings
 from export.quantize import quantize_tflite
+from export.record import manifest_preprocessing
 from export.tflite_file import builtin_name, read_model, write_model
 from models.data import Pixels, lazy_pixels, load_dataset, stratified_sample
 from models.files import format_json, sha256_file
@@ -82,10 +82,15 @@ class Patient:
         """Makes the int8 file anew."""
         self.put(INT8, quantize_tflite(self.float_file, INT8, ranges))
 
-    def ranges(self, pictures: Pixels | None = None, preprocessing: Preprocessing | None = None) -> Ranges:
+    def ranges(
+        self,
+        pictures: Pixels | None = None,
+        preprocessing: Preprocessing | None = None,
+        settings: QuantizationSettings = DEFAULTS,
+    ) -> Ranges:
         """Of the float file on the calibration pictures, or on others."""
         pixels = self.pictures() if pictures is None else pictures
-        return measure_ranges(self.float_file, pixels, preprocessing or self.preprocessing, lambda _: None)
+        return measure_ranges(self.float_file, pixels, preprocessing or self.preprocessing, lambda _: None, settings)
 
     def edit(self, precision: Any, change: Callable[[Any], None]) -> None:
         """Changes a file as a model."""
@@ -94,11 +99,12 @@ class Patient:
         self.put(precision, write_model(model))
 
 
-def recalibrate(patient: Patient) -> None:
+def recalibrate(patient: Patient, settings: QuantizationSettings = DEFAULTS) -> None:
     """No fault: the int8 file made anew of fewer pictures, and the manifest says so."""
     pictures = patient.pictures()
-    patient.quantize(patient.ranges(pictures))
-    made = {"images": FEW, "sha256": sample_digest(pictures), **NAIVE.to_json()}
+    patient.quantize(patient.ranges(pictures, settings=settings))
+    levers = replace(settings, bias_correction=False).to_json()
+    made = {"images": FEW, "sha256": sample_digest(pictures), **levers}
     patient.change(calibration=dict(patient.manifest.calibration) | made)
 
 
