@@ -31,6 +31,7 @@ from benchmarks.peers.tools import (
     OURS,
     OURS_EQUALIZED,
     OURS_FEW,
+    OURS_INT8_EDGES,
     OURS_MANY,
     OURS_ONNX,
     PEERS,
@@ -42,8 +43,9 @@ from models.data import load_dataset
 from models.worker import Progress, run_in_worker
 from models.zoo import lookup
 
-PLAIN = (*PEERS, OURS, OURS_ONNX, OURS_FEW, OURS_MANY)
+PLAIN = (*PEERS, OURS, OURS_INT8_EDGES, OURS_ONNX, OURS_FEW, OURS_MANY)
 TWIN = (*PEERS, OURS, OURS_EQUALIZED)
+TIMED = (OURS, OURS_INT8_EDGES)
 AGAIN = f"{OURS.name} again"
 HEADS = ("network", "tool", "top-1", "drop, points (95 %)", "disagrees", "SQNR, dB", "bytes", "ms", "made in, s")
 
@@ -127,7 +129,7 @@ def measure(subject: Subject, images: int, rounds: int, only: list[str] | None) 
     losses = {
         name: loss(wanted, r.logits, classes) for name, r in results.items() if r.made.file and name != FLOAT.name
     }
-    timed = {t.name: results[t.name].content for t in (*PEERS, OURS) if t.format == "tflite" and t.name in losses}
+    timed = {t.name: results[t.name].content for t in (*PEERS, *TIMED) if t.format == "tflite" and t.name in losses}
     timed |= {AGAIN: timed[OURS.name]} if OURS.name in timed else {}
     latencies = interleaved(timed, rounds) if rounds and not subject.twin else {}
     return Found(
@@ -182,7 +184,10 @@ def judge(found: Found) -> list[goals.Goal]:
     timed = [name for name in sizes if name in times]
     if timed:
         fastest = min(timed, key=lambda name: statistics.median(times[name]))
-        verdicts.append(goals.latency_goal(title, fastest, paired_ratio(times[fastest], times[OURS.name])))
+        for tool in TIMED:
+            if tool.name in times:
+                ratio = paired_ratio(times[fastest], times[tool.name])
+                verdicts.append(goals.latency_goal(title, tool.name, fastest, ratio))
         floor = noise_floor(paired_ratio(times[OURS.name], times[AGAIN]))
         print(f"{title}: ours differs from itself by {floor:.1%}", file=sys.stderr, flush=True)
     if OURS_ONNX.name in losses:

@@ -70,9 +70,9 @@ def size_goal(name: str, peers: Mapping[str, int], ours: int) -> Goal:
     )
 
 
-def latency_goal(name: str, peer: str, ratio: Ratio) -> Goal:
-    """Our TFLite file against the fastest peer's."""
-    found = f"{ratio.ratio:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) x {peer}'s"
+def latency_goal(name: str, ours: str, peer: str, ratio: Ratio) -> Goal:
+    """One of our TFLite files against the fastest peer's."""
+    found = f"{ours} {ratio.ratio:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) x {peer}'s"
     return _goal(name, f"latency at most {LATENCY_RATIO:g} x the fastest peer's: {found}", ratio.ratio <= LATENCY_RATIO)
 
 

@@ -56,7 +56,7 @@ def result_of(tool: Tool, subject: Subject, images: int, report: Report) -> Resu
         images: How many test pictures.
         report: Receives the progress.
     """
-    made = _made(tool, subject, report)
+    made = make_once(tool, subject, report)
     if made.file is None:
         return Result(made=made, content=b"", logits=np.zeros((0, subject.spec.num_classes), np.float32))
     content = (subject.folder / made.file).read_bytes()
@@ -66,8 +66,9 @@ def result_of(tool: Tool, subject: Subject, images: int, report: Report) -> Resu
     return Result(made=made, content=content, logits=np.load(path))
 
 
-def _made(tool: Tool, subject: Subject, report: Report) -> Made:
-    key = hashlib.sha256("\0".join((VERSION, tool.name, tool.version())).encode()).hexdigest()[:12]
+def make_once(tool: Tool, subject: Subject, report: Report) -> Made:
+    """What became of a tool's attempt: read if it was made before by the same version, made otherwise."""
+    key = hashlib.sha256(f"{VERSION}\0{tool.name}\0{tool.version()}".encode()).hexdigest()[:12]
     stem = f"{tool.name.replace(', ', '-').replace(' ', '-')}-{key}"
     record = subject.folder / f"{stem}.json"
     if record.exists():

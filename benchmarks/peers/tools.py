@@ -111,11 +111,13 @@ def _onnx_runtime(_: Report, subject: Subject) -> bytes:
         return made.read_bytes()
 
 
-def _ours(words: str, file: Format, images: int | None = None) -> Callable[[Report, Subject], bytes]:
+def _ours(
+    words: str, file: Format, images: int | None = None, precision_name: str = "int8"
+) -> Callable[[Report, Subject], bytes]:
     """What `python -m export` makes with these levers, by its own stages."""
 
     def make(report: Report, subject: Subject) -> bytes:
-        settings, precision = parse_settings(words), PRECISIONS[(file, "int8")]
+        settings, precision = parse_settings(words), PRECISIONS[(file, precision_name)]
         with tempfile.TemporaryDirectory(prefix="ours-") as folder:
             work = WorkFiles(Path(folder))
             _fill(report, subject, work, settings, images)
@@ -171,6 +173,7 @@ def _of(*packages: str) -> Callable[[], str]:
 FLOAT = Tool(name="float32", format="tflite", version=_of("tensorflow"), make=_float)
 OURS = Tool(name="ours", format="tflite", version=_our_version, make=_ours("", "tflite"), ours=True)
 OURS_ONNX = replace(OURS, name="ours, ONNX", format="onnx", make=_ours("", "onnx"))
+OURS_INT8_EDGES = replace(OURS, name="ours, int8 in and out", make=_ours("", "tflite", precision_name="int8_npu"))
 OURS_EQUALIZED = replace(OURS, name="ours, equalize", make=_ours("equalize", "tflite"))
 OURS_FEW = replace(OURS, name="ours, 32 pictures", make=_ours("", "tflite", 32))
 OURS_MANY = replace(OURS, name="ours, 512 pictures", make=_ours("", "tflite", 512))
@@ -183,5 +186,5 @@ PEERS = (
 )
 
 TOOLS: Mapping[str, Tool] = MappingProxyType(
-    {tool.name: tool for tool in (FLOAT, *PEERS, OURS, OURS_ONNX, OURS_EQUALIZED, OURS_FEW, OURS_MANY)}
+    {tool.name: tool for tool in (FLOAT, *PEERS, OURS, OURS_INT8_EDGES, OURS_ONNX, OURS_EQUALIZED, OURS_FEW, OURS_MANY)}
 )
