@@ -36,7 +36,7 @@ def build(spec: ModelSpec, *, resolution_px: int | None = None, batch_norm: bool
         x = [tensors[name] for name in layer.inputs]
         if layer.name == "classifier":
             x = [layers.Dropout(spec.dropout, name="classifier_dropout")(x[0])]
-        y = _operation(layer, batch_norm, {} if normalized else _initial_spread(layer))(x if len(x) > 1 else x[0])
+        y = _operation(layer, batch_norm, _initial_spread(layer, normalized))(x if len(x) > 1 else x[0])
         if batch_norm and layer.shift == "norm":
             norm = layers.BatchNormalization(
                 momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=f"{layer.name}_norm"
@@ -46,17 +46,17 @@ def build(spec: ModelSpec, *, resolution_px: int | None = None, batch_norm: bool
     return keras.Model(tensors[INPUT], tensors[layer.name], name=spec.name.replace(".", "_"))
 
 
-def _initial_spread(layer: Layer) -> dict[str, Any]:
-    """How random kernels begin where no normalization follows: such that values keep their size from layer to layer.
+def _initial_spread(layer: Layer, normalized: bool) -> dict[str, Any]:
+    """How random kernels begin: such that values keep their size from layer to layer.
 
-    He's spread (arXiv:1502.01852) makes up for the half that a ReLU cuts off. Keras takes a depthwise kernel for one
-    over all channels and would make its values smaller by their root; nothing is cut off behind these.
+    Keras takes a depthwise kernel for one over all channels and makes its values smaller by their root: so small that
+    batch normalization's epsilon weighs as much as their variance, and wide networks such as V3 learn late or never.
+    Where no normalization follows, He's spread (arXiv:1502.01852) makes up for the half that a ReLU cuts off.
     """
-    match layer.kind:
-        case "conv":
-            return {"kernel_initializer": keras.initializers.HeNormal()}
-        case "depthwise":
-            return {"depthwise_initializer": keras.initializers.VarianceScaling(scale=layer.channels, mode="fan_in")}
+    if layer.kind == "depthwise":
+        return {"depthwise_initializer": keras.initializers.VarianceScaling(scale=layer.channels, mode="fan_in")}
+    if layer.kind == "conv" and not normalized:
+        return {"kernel_initializer": keras.initializers.HeNormal()}
     return {}
 
 
