@@ -1,4 +1,4 @@
-"""A flatbuffer builder that writes what is equal once: an 8-bit network becomes 15 % smaller and computes the same.
+"""What makes TFLite files small: equal vectors are written once, and constants that nobody reads are not.
 
 A TFLite file gives every output channel of a kernel and of its bias a zero point of 8 bytes, and all of these are zero.
 Neither the vectors nor their lengths may be left out, but a flatbuffer may point to the same vector from many places.
@@ -15,6 +15,24 @@ from numpy.typing import NDArray
 
 CONSTANT_ALIGNMENT_BYTES = 16
 """What the schema demands of buffers (`force_align: 16`) and Python's flatbuffer writer ignores."""
+
+
+def drop_unread(model: Any) -> None:
+    """Takes away the constants that neither a tensor nor metadata names, and numbers the others anew."""
+    named = {entry.buffer for entry in model.metadata or ()} | set(model.metadataBuffer or ())
+    named |= {tensor.buffer for graph in model.subgraphs or () for tensor in graph.tensors or ()}
+    # The first is the empty one of all tensors that are computed.
+    kept = [number for number in range(len(model.buffers)) if number in named or not number]
+    if len(kept) == len(model.buffers):
+        return
+    numbers = {old: new for new, old in enumerate(kept)}
+    model.buffers = [model.buffers[number] for number in kept]
+    for entry in model.metadata or ():
+        entry.buffer = numbers[entry.buffer]
+    model.metadataBuffer = None if model.metadataBuffer is None else [numbers[n] for n in model.metadataBuffer]
+    for graph in model.subgraphs or ():
+        for tensor in graph.tensors or ():
+            tensor.buffer = numbers[tensor.buffer]
 
 
 class CompactBuilder(flatbuffers.Builder):  # type: ignore[misc]

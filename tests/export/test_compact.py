@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -120,6 +120,7 @@ def _one_buffer(values: NDArray[Any]) -> Any:
     return model
 
 
+@settings(deadline=None)
 @given(Vectors)
 def test_what_is_written_is_read_again_whatever_is_equal_in_it(found: list[tuple[str, list[int]]]) -> None:
     vectors = [np.array(values, dtype) for dtype, values in found]
@@ -132,6 +133,19 @@ def test_what_is_written_is_read_again_whatever_is_equal_in_it(found: list[tuple
         assert tensor.shape.tolist() == tensor.quantization.zeroPoint.tolist() == values.tolist()
         assert tensor.quantization.scale.tolist() == values.tolist()
         assert tensor.name == b"same"
+
+
+def test_constants_that_nobody_reads_are_left_out_and_the_others_keep_their_values() -> None:
+    model = model_of([np.full(n, n, np.uint8) for n in range(1, 6)])
+    del model.subgraphs[0].tensors[2]
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = b"note", 4
+    del model.subgraphs[0].tensors[3]
+    model.metadata = [entry]
+    read = read_model(write_model(model))
+    assert [buffer.data.tolist() for buffer in read.buffers] == [[1], [2, 2], [4] * 4, [5] * 5]
+    assert [tensor.buffer for tensor in read.subgraphs[0].tensors] == [0, 1, 2]
+    assert read.metadata[0].buffer == 3
 
 
 def test_equal_vectors_of_one_type_share_a_place_and_others_do_not() -> None:
