@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from export.compact import CompactBuilder
+from export.compact import CompactBuilder, drop_unread
 
 SIGNATURE = "serving_default"
 """The key under which `get_signature_runner` and LiteRT's CompiledModel find inputs and outputs by name."""
@@ -44,7 +44,8 @@ def read_model(content: bytes) -> Any:
 
 
 def write_model(model: Any) -> bytes:
-    """The file's bytes, with equal vectors written once; equal models give equal bytes."""
+    """The file's bytes, without what nobody reads and with equal vectors once; equal models give equal bytes."""
+    drop_unread(model)
     builder = CompactBuilder(1 << 20)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
@@ -105,7 +106,9 @@ def name_tensors(model: Any, layers: Sequence[str], output: str) -> None:
         old = graph.tensors[operator.outputs[0]].name.decode()
         layer = next((layer for layer, pattern in patterns.items() if pattern.search(old)), None)
         if layer is None:
-            layer = builtin_name(model.operatorCodes[operator.opcodeIndex]).lower()
+            # The last layer lost its name to the output; ONNX calls its constants after that, too.
+            last = operator.outputs[0] == graph.outputs[0]
+            layer = output if last else builtin_name(model.operatorCodes[operator.opcodeIndex]).lower()
         rename(operator.outputs[0], layer)
         constants = [i for i in operator.inputs if i >= 0 and _is_constant(model, graph.tensors[i])]
         for index, role in zip(constants, ("kernel", "bias", "constant"), strict=False):
