@@ -5,7 +5,7 @@ PY := .venv/bin/python
 
 # Values given by the user. $(value) takes the text as it was typed, so that a `$(shell …)` in it is never run by make;
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
-GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES QUANTIZATION SEED EPOCHS OUTPUT AUTHOR LICENSE \
+GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES QUANTIZATION MAX_DROP SEED EPOCHS OUTPUT AUTHOR LICENSE \
   JSON PYTHON UPGRADE DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT AA ENGINE BATCH \
   GPU_INDEX OLD NEW MAX_REGRESSION ACROSS PURPOSE RECIPE BATCH_SIZE FINE_TUNE FROZEN_EPOCHS FLIP CLASS_WEIGHTS MIXED_PRECISION TENSORBOARD \
   WORKERS WORKER_INDEX WORKER_TIMEOUT
@@ -39,8 +39,8 @@ help: ## show this list
 	@echo 'make TARGET [NAME=value ...]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo 'export:   MODEL [WEIGHTS DATASET LABELS PRECISION FORMAT CALIBRATION_IMAGES QUANTIZATION=equalize,... SEED'
-	@echo '          OUTPUT=probabilities|logits AUTHOR LICENSE JSON=1]; of your own: MODEL=path/to/x.keras PREPROCESSING=bytes|...'
+	@echo 'export:   MODEL [WEIGHTS DATASET LABELS PRECISION FORMAT CALIBRATION_IMAGES QUANTIZATION=equalize,... MAX_DROP=points'
+	@echo '          SEED OUTPUT=probabilities|logits AUTHOR LICENSE JSON=1]; of your own: MODEL=path/to/x.keras PREPROCESSING=bytes|...'
 	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but FORMAT]'
 	@echo 'diagnose: MODEL [WEIGHTS DATASET PREPROCESSING PRECISION=int8 JSON=1]; MODEL may be the folder that export made'
 	@echo 'train:    MODEL [DATASET RECIPE EPOCHS BATCH_SIZE FINE_TUNE=imagenet|x.keras FROZEN_EPOCHS FLIP=on|off'
@@ -78,8 +78,8 @@ export: setup ## turn MODEL into verified .tflite and .onnx files under build/
 	@$(PY) -m export run "--model=$$MODEL" $${WEIGHTS:+"--weights=$$WEIGHTS"} $${DATASET:+"--dataset=$$DATASET"} \
 	  $${PREPROCESSING:+"--preprocessing=$$PREPROCESSING"} $${LABELS:+"--labels=$$LABELS"} \
 	  $${PRECISION:+"--precision=$$PRECISION"} $${FORMAT:+"--format=$$FORMAT"} \
-	  $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} $${QUANTIZATION:+"--quantization=$$QUANTIZATION"} $${SEED:+"--seed=$$SEED"} \
-	  $${OUTPUT:+"--output=$$OUTPUT"} $${AUTHOR:+"--author=$$AUTHOR"} $${LICENSE:+"--license=$$LICENSE"} \
+	  $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} $${QUANTIZATION:+"--quantization=$$QUANTIZATION"} $${MAX_DROP:+"--max-drop=$$MAX_DROP"} \
+	  $${SEED:+"--seed=$$SEED"} $${OUTPUT:+"--output=$$OUTPUT"} $${AUTHOR:+"--author=$$AUTHOR"} $${LICENSE:+"--license=$$LICENSE"} \
 	  $(if $(filter-out 0,$(JSON)),--json)
 
 bundle: setup ## make the folder and zip that app developers receive of MODEL; exports it if need be

@@ -44,7 +44,7 @@ def test_plain_int8_is_enough_where_it_keeps_the_budget() -> None:
     assert (len(made), climbed.taken, climbed.met) == (1, FIRST, True)
 
 
-EQUAL = {name: (0.02, 0.1) for name in ("per-channel", "ranges", "equalize", "bias", "rounding", "mixed 1")}
+EQUAL = dict.fromkeys(("per-channel", "ranges", "equalize", "bias", "rounding", "mixed 1"), (0.02, 0.1))
 
 
 def test_a_lever_that_raises_the_error_is_let_go_before_the_next() -> None:
