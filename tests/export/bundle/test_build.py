@@ -22,6 +22,7 @@ from export.bundle import build, source
 from export.bundle.archive import write_archive
 from export.bundle.build import Bundled, build_bundle
 from export.pipeline import Exported as Outcome
+from export.quantization.settings import NAIVE
 from models.errors import DataError, OutputError, UsageError, VerificationError
 from models.files import replace_file, sha256_file, work_folder
 from tests.export.bundle.conftest import PRECISIONS, request_for
@@ -120,6 +121,23 @@ def test_the_export_that_is_there_is_used_and_not_made_again(
     folder, manifest, weights = source.obtain_export(request, silent)
     assert folder == copied / full.folder.name
     assert weights.sha256 == manifest.weights["sha256"]
+
+
+def test_what_a_budget_led_to_is_used_unless_other_levers_are_asked_for(
+    full: Exported, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "export_model", make)
+    path = copied / full.folder.name / "manifest.json"
+    value = json.loads(path.read_text("utf-8"))
+    value["calibration"]["equalize"] = True
+    path.write_text(json.dumps(value))
+    request = request_for(full, copied).export
+    with pytest.raises(MadeError):
+        source.obtain_export(request, silent)
+    path.write_text(json.dumps({**value, "budget": {"max_drop": 0.01}}))
+    source.obtain_export(request, silent)
+    with pytest.raises(MadeError):
+        source.obtain_export(replace(request, quantization=NAIVE), silent)
 
 
 class MadeError(Exception):
