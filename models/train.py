@@ -33,7 +33,8 @@ from models.training.keep import (
 )
 from models.training.loop import Trainer
 from models.training.settings import TrainSettings
-from models.training.start import starting_digest, starting_weights
+from models.training.start import starting_digest
+from models.training.subject import Subject, find_subject
 from models.training.team import Team
 from models.worker import Progress, Report
 
@@ -113,8 +114,10 @@ def _train_on(
             save_unfinished(places.unfinished, trainer.unfinished())
         events.add(trainer.at.history[-1])
 
-    start = starting_weights(spec, settings.fine_tune, report)
-    trainer = Trainer(spec, dataset, settings, report, start=start, run=run, after_epoch=after_epoch, devices=devices)
+    subject = find_subject(spec, dataset, settings, report)
+    trainer = Trainer(
+        spec, dataset, settings, report, subject=subject, run=run, after_epoch=after_epoch, devices=devices
+    )
     if places.unfinished:
         _hand_out(places.unfinished, devices)
         _go_on(trainer, places.unfinished, report)
@@ -125,7 +128,7 @@ def _train_on(
     except TrainingError as error:
         if not devices.leads:
             raise
-        raise _with_last_good(error, spec, places.unfinished) from error
+        raise _with_last_good(error, spec, subject, places.unfinished) from error
     finally:
         events.close()
     if policy != "float32":
@@ -135,9 +138,10 @@ def _train_on(
         with devices.scope():
             trainer.model = build(spec, resolution_px=0)
         trainer.model.set_weights(weights)
+    kept = subject.finish(trainer.model)
     record = _describe(trainer, policy)
     if devices.leads:
-        save_network(trainer.model.get_weights(), spec, places.made)
+        save_network(kept, spec, places.made)
         if places.curves and trainer.at.history:
             record["curves"] = write_curves(places.curves, record)
     # Nobody leaves before all is written: to the others it would look like a death.
@@ -208,7 +212,7 @@ def _stands(unfinished: Unfinished) -> str:
     return f"epoch {history[-1]['epoch']} at {history[-1]['resolution_px']} px ({len(history)} in all)"
 
 
-def _with_last_good(error: TrainingError, spec: ModelSpec, folder: Path | None) -> TrainingError:
+def _with_last_good(error: TrainingError, spec: ModelSpec, subject: Subject, folder: Path | None) -> TrainingError:
     """The error with what is left of the training, which is written as a checkpoint to be used."""
     remedy = "run it again with another --seed or --recipe"
     before = None
@@ -219,13 +223,14 @@ def _with_last_good(error: TrainingError, spec: ModelSpec, folder: Path | None) 
             before = None
     if not folder or not before:
         return TrainingError(f"{error}; no epoch was finished; {remedy}")
-    probe = build(spec, resolution_px=0)
+    probe = subject.make()
     variables = {f"model/{n}": variable for n, variable in enumerate(probe.variables)}
     for name, variable in variables.items():
         variable.assign(before.arrays[name])
-    best = [before.arrays[name] for name in before.arrays if name.startswith("best/")]
+    if best := [before.arrays[name] for name in before.arrays if name.startswith("best/")]:
+        probe.set_weights(best)
     path = folder / LAST_GOOD
-    save_network(best or probe.get_weights(), spec, path)
+    save_network(subject.finish(probe), spec, path)
     return TrainingError(
         f"{error}; {remedy}, or use the weights after {_stands(before)}: --weights or --fine-tune {path}"
     )
@@ -246,8 +251,10 @@ def _describe(trainer: Trainer, policy: str) -> dict[str, Any]:
         "settings": settings.to_json(),
         "started_from_sha256": starting_digest(settings.fine_tune),
         "computed_in": policy,
+        **trainer.subject.describe(trainer.model),
         "devices": {"workers": trainer.devices.workers, "replicas": trainer.devices.replicas},
         "accuracy": {
+            **({} if trainer.at.start_top1 is None else {"start_validation_top1": trainer.at.start_top1}),
             "validation_top1": trainer.at.best_top1,
             "test_top1": trainer.top1("test", trainer.pixels("test", spec.resolution_px)),
         },

@@ -42,6 +42,8 @@ class Position:
     """Spent so far, in all runs."""
     best_top1: float | None = None
     """On the validation split, in the last phase."""
+    start_top1: float | None = None
+    """On the validation split before the first step, where that counts."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """A row per finished epoch."""
 

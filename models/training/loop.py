@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -23,14 +24,9 @@ from models.training.learner import Learner
 from models.training.pace import Pace
 from models.training.predict import Predict, predict_logits
 from models.training.settings import Phase, TrainSettings
+from models.training.subject import Subject, Weights, nothing
 from models.training.together import make_predictor
 from models.worker import Progress, Report
-
-Weights = list[NDArray[Any]]
-
-
-def nothing(_: object) -> None:
-    """Does nothing with an epoch."""
 
 
 class Trainer:
@@ -43,7 +39,7 @@ class Trainer:
         settings: TrainSettings,
         report: Report,
         *,
-        start: Callable[[keras.Model], None] = nothing,
+        subject: Subject | None = None,
         run: Mapping[str, Any] | None = None,
         after_epoch: Callable[[Trainer], None] = nothing,
         devices: Devices | None = None,
@@ -55,7 +51,7 @@ class Trainer:
             dataset: The data.
             settings: How to train.
             report: Receives the progress.
-            start: Gives a network of random weights those to start from.
+            subject: What is trained; the network of `spec` from random weights, if not given.
             run: What this is a training of, for `unfinished`.
             after_epoch: Called after every epoch.
             devices: That learn together; one, if not given.
@@ -66,9 +62,10 @@ class Trainer:
         self.rng = np.random.default_rng(settings.seed)
         # One model and one compilation for all picture sizes: each further one costs 20 s of tracing.
         self.devices = devices or Devices()
+        self.subject = subject or Subject(make=partial(build, spec, resolution_px=0))
         with self.devices.scope():
-            self.model = build(spec, resolution_px=0)
-        start(self.model)
+            self.model: keras.Model = self.subject.make()
+        self.subject.start(self.model)
         self.classes = {split: dataset.classes[indices] for split, indices in dataset.splits.items()}
         self.learner = Learner(
             self.model,
@@ -108,6 +105,9 @@ class Trainer:
         """
         if not self.settings.phases:
             self._settle_batch_norm()
+        if self.subject.keeps_start and self.at.best_top1 is None:
+            self.at.start_top1 = self.top1("validation", self.pixels("validation", self.spec.resolution_px))
+            self.at.best_top1, self.best = self.at.start_top1, self.model.get_weights()
         for phase in self.settings.phases[self.at.phase :]:
             self.learner.freeze(phase.frozen)
             train, validation = (self.pixels(split, phase.resolution_px) for split in ("train", "validation"))

@@ -94,6 +94,9 @@ class TrainSettings:
     fine_tune: str | None = None
     """What it starts from: `imagenet` or the path of a `.keras` file; None for random weights."""
 
+    quantization_aware: bool = False
+    """Whether it learns as its int8 file computes, from all weights of the checkpoint `fine_tune` names."""
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""
         return asdict(self)

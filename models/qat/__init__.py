@@ -1,0 +1,1 @@
+"""Quantization-aware training: a network learns as its int8 TFLite file is going to compute."""
