@@ -8,7 +8,7 @@ file has uint8 input and output, as ours; litert-quantizer's int8, which saves i
 and the class names, and they count.
 
 The floor is a byte per weight, and 4 bytes for the bias and 4 for the scale of each output channel. The last column is
-the file that no runtime here tells from ours, although its biases state a scale that is not theirs: it says what that
+the flatbuffer with biases that state a scale that is not theirs (`benchmarks.compact_variants`): it says what that
 would save, and is not what is exported, because GPU delegates compute biases by the scale that is stored with them.
 """
 
@@ -17,16 +17,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from litert_quantizer import quantizer, recipe
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from benchmarks.compact_variants import changed, kernels, untrue_bias_scales
 from export.calibrate import measure_ranges
 from export.metadata.info import compose_info
 from export.metadata.labels import format_labels
@@ -34,7 +33,7 @@ from export.metadata.write import add_metadata
 from export.precision import PRECISIONS
 from export.quantization.settings import DEFAULTS
 from export.quantize import quantize_tflite
-from export.tflite_file import SIGNATURE, builtin_name, read_model, set_signature, write_model
+from export.tflite_file import SIGNATURE, read_model, set_signature, write_model
 from export.to_float import to_tflite
 from models.build import build, fold_batch_norm
 from models.data import Pixels, normalise
@@ -47,12 +46,11 @@ GOAL, GOAL_TO_PEERS = 1.04, 0.95
 
 
 def main() -> None:
-    """Prints a Markdown table row by row, then the verdict of the runtimes here on the last column."""
+    """Prints a Markdown table row by row."""
     parser = argparse.ArgumentParser(description="sizes of int8 TFLite files")
     parser.add_argument("names", nargs="*", default=["mobilenet_v2_1.0", "mobilenet_v2_0.35"], metavar="NAME")
     print("| network | floor | ours | x floor | TFLiteConverter | litert-quantizer | x smallest | untrue bias scales |")
     print("|---|---|---|---|---|---|---|---|")
-    verdicts = []
     for name in parser.parse_args().names:
         spec = replace(lookup(name), num_classes=CLASSES)
         side = spec.resolution_px
@@ -60,16 +58,13 @@ def main() -> None:
         model = random_network(spec)
         made = ours(model, spec, pixels)
         peers = converter(model, spec, pixels), litert_quantizer(model, spec, pixels)
-        untrue, least = with_untrue_bias_scales(made), floor(made)
+        untrue, least = changed(made, untrue_bias_scales), floor(made)
         cells = [f"{len(made):,}", ratio(len(made) / least, GOAL), *(f"{len(peer):,}" for peer in peers)]
         cells += [
             ratio(len(made) / min(map(len, peers)), GOAL_TO_PEERS),
             f"{len(untrue):,} ({len(untrue) / least:.3f})",
         ]
         print(f"| `{name}` | {least:,} | {' | '.join(cells)} |", flush=True)
-        same = all(np.array_equal(answers(made, pixels, way), answers(untrue, pixels, way)) for way in KERNELS)
-        verdicts.append(f"{name}: with untrue bias scales LiteRT computes {'the same' if same else 'something else'}")
-    print("\n".join(verdicts))
 
 
 def ratio(value: float, goal: float) -> str:
@@ -132,46 +127,9 @@ def litert_quantizer(model: keras.Model, spec: ModelSpec, pixels: Pixels) -> byt
     return bytes(made.quantize(seen, enable_progress_bar=False, enable_progress_report=False).quantized_model)
 
 
-def kernels(model: Any) -> Iterator[tuple[Any, Any]]:
-    """Kernel and bias of every operator that has them."""
-    tensors = model.subgraphs[0].tensors
-    for operator in model.subgraphs[0].operators:
-        if builtin_name(model.operatorCodes[operator.opcodeIndex]) in (
-            "CONV_2D",
-            "DEPTHWISE_CONV_2D",
-            "FULLY_CONNECTED",
-        ):
-            yield tensors[operator.inputs[1]], tensors[operator.inputs[2]]
-
-
 def floor(content: bytes) -> int:
     """Bytes of weights, biases and scales."""
     return sum(int(np.prod(kernel.shape)) + 8 * int(bias.shape[0]) for kernel, bias in kernels(read_model(content)))
-
-
-def with_untrue_bias_scales(content: bytes) -> bytes:
-    """The file with each bias sharing the scales of its kernel instead of stating its own."""
-    model = read_model(content)
-    for kernel, bias in kernels(model):
-        if len(bias.quantization.scale) == len(kernel.quantization.scale):
-            bias.quantization.scale = kernel.quantization.scale
-    made = write_model(model)
-    return made + content[len(write_model(read_model(content))) :]
-
-
-KERNELS = (OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
-
-
-def answers(content: bytes, pixels: Pixels, way: OpResolverType) -> NDArray[np.uint8]:
-    """What LiteRT computes, with XNNPACK or without."""
-    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=way, num_threads=1)
-    interpreter.allocate_tensors()
-    rows = []
-    for image in pixels:
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
-    return np.concatenate(rows)
 
 
 if __name__ == "__main__":
