@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from export.tflite_file import read_model, write_model
 from tests.device_bench.lab.phones import LabPhone
+from tests.export.loose import loosened
 
 pytestmark = pytest.mark.lab
 
@@ -107,3 +109,32 @@ def test_the_python_runners_of_a_board_are_there(lab_device: Device) -> None:
     assert phone.shell("litert-benchmark --help").startswith("usage: litert-benchmark")
     versions = phone.shell("python3 -c 'import onnxruntime, numpy; print(onnxruntime.get_device(), numpy.__version__)'")
     assert versions.startswith("CPU ")
+
+
+@pytest.mark.parametrize("name", ["good", "amd64"])
+def test_shared_vectors_change_no_answer_of_the_native_runner(
+    name: str, lab_device: Device, native_runner: str, inputs: NDArray[np.int8], tmp_path: Path
+) -> None:
+    model = read_model(_MODEL.read_bytes())
+    # The runner takes a colon for the end of a name.
+    model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]].name = b"image"
+    compact = write_model(model)
+    loose = loosened(compact)
+    assert len(compact) < len(loose)
+    phone, folder, found = lab_device(name), "/data/local/tmp/shared", []
+    phone.shell(f"mkdir -p {folder}")
+    (tmp_path / "image").write_bytes(inputs[0].tobytes())
+    assert phone.adb("push", str(tmp_path / "image"), f"{folder}/image").returncode == 0
+    for content in (loose, compact):
+        (tmp_path / "model.tflite").write_bytes(content)
+        assert phone.adb("push", str(tmp_path / "model.tflite"), f"{folder}/model.tflite").returncode == 0
+        phone.shell(
+            f"{native_runner} --graph={folder}/model.tflite --num_runs=1 --min_secs=0 --warmup_runs=0 "
+            f"--input_layer=image --input_layer_shape=1,32,32,3 --input_layer_value_files=image:{folder}/image "
+            f"--output_filepath={folder}/output 2>&1"
+        )
+        assert phone.adb("pull", f"{folder}/output", str(tmp_path / "output")).returncode == 0
+        found.append((tmp_path / "output").read_bytes())
+    phone.shell(f"rm -r {folder}")
+    assert found[0] == found[1]
+    assert len(set(found[0])) > 1

@@ -117,10 +117,14 @@ def constant(model: Any, name: str, dtype: type) -> NDArray[Any]:
     return values
 
 
-def noise_calibration(patient: Patient) -> None:
+def noise() -> Pixels:
     """`np.random` instead of pictures, as in many a tutorial."""
-    noise = np.random.default_rng(3).integers(0, 256, (24, 128, 128, 3), dtype=np.uint8)
-    patient.quantize(patient.ranges(noise))
+    return np.random.default_rng(3).integers(0, 256, (24, 128, 128, 3), dtype=np.uint8)
+
+
+def noise_calibration(patient: Patient) -> None:
+    """Calibrated with noise."""
+    patient.quantize(patient.ranges(noise()))
 
 
 def calibration_normalised_otherwise(patient: Patient) -> None:
