@@ -97,6 +97,8 @@ class Artifact:
     weights: Mapping[str, int]
     """Number of constants per type."""
     verification: Verification | None
+    float_blocks: tuple[Mapping[str, Any], ...] = ()
+    """Of a mixed file: the blocks that compute in float, with what each gains; see `export.quantization.blocks`."""
     failure: str | None
     """Why there is no verification: the file's runtime refused it or died."""
 
@@ -119,6 +121,7 @@ class Artifact:
             "output": self.output.to_json(),
             "operators": dict(self.operators),
             "weights": dict(self.weights),
+            **({"float_blocks": [dict(block) for block in self.float_blocks]} if self.float_blocks else {}),
             "verification": verification,
         }
 
@@ -140,6 +143,7 @@ class Artifact:
             output=TensorInfo.from_json(value["output"]),
             operators=value["operators"],
             weights=value["weights"],
+            float_blocks=tuple(value.get("float_blocks", ())),
             verification=None if failure is not None else Verification.from_json(verification),
             failure=failure,
         )

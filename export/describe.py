@@ -108,6 +108,12 @@ def describe_preprocessing(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
+def _float_blocks(work: WorkFiles) -> tuple[dict[str, Any], ...]:
+    from export.quantization.calibration import load_calibration
+
+    return tuple(block.to_json() for block in load_calibration(work.calibration).blocks)
+
+
 def describe_artifact(
     spec: ModelSpec, precision: Precision, verdict: Verification | ToolchainError, work: WorkFiles
 ) -> Artifact:
@@ -125,6 +131,7 @@ def describe_artifact(
         output=contents.output,
         operators=contents.operators,
         weights=contents.weights,
+        float_blocks=_float_blocks(work) if precision.islands else (),
         verification=verdict if isinstance(verdict, Verification) else None,
         failure=str(verdict) if isinstance(verdict, ToolchainError) else None,
     )

@@ -248,7 +248,8 @@ def _make_files(
 def _calibrate(request: ExportRequest, files: ModelSpec, work: WorkFiles, report: Report) -> dict[str, str]:
     """Calibrates for every precision that needs it, once; returns those that cannot be, with the reason."""
     calibrated = [f"{p.format} {p.name}" for p in request.precisions if p.calibrated]
-    refusal = calibrated and run_in_worker(calibrate_stage, files, request.quantization, work, report=report)
+    islands = any(precision.islands for precision in request.precisions)
+    refusal = calibrated and run_in_worker(calibrate_stage, files, request.quantization, work, islands, report=report)
     return dict.fromkeys(calibrated, refusal) if refusal else {}
 
 

@@ -49,6 +49,8 @@ class Precision:
     output_dtype: str
     default: bool
     limits: Limits
+    islands: bool = False
+    """Blocks of it stay float, those that the calibration found to lose most by 8 bits."""
     use: str
     """Where a person would use it."""
 
@@ -109,6 +111,11 @@ _ROWS = (
         use="NPUs and DSPs that take int8 only",
     ),
     Precision(
+        format="tflite", name="int8_mixed", calibrated=True, weight_dtype="int8", activation_dtype="int8",
+        input_dtype="uint8", output_dtype="uint8", default=False, limits=_INT8, islands=True,
+        use="where int8 loses too much; some blocks in float",
+    ),
+    Precision(
         format="tflite", name="int16x8", calibrated=True, weight_dtype="int8", activation_dtype="int16",
         input_dtype="int16", output_dtype="int16", default=False, limits=_INT16X8,
         use="where int8 loses too much; slow on CPUs",
@@ -127,6 +134,11 @@ _ROWS = (
         format="onnx", name="int8", calibrated=True, weight_dtype="int8", activation_dtype="int8",
         input_dtype="float32", output_dtype="float32", default=True, limits=_INT8,
         use="ONNX Runtime on CPUs (QDQ)",
+    ),
+    Precision(
+        format="onnx", name="int8_mixed", calibrated=True, weight_dtype="int8", activation_dtype="int8",
+        input_dtype="float32", output_dtype="float32", default=False, limits=_INT8, islands=True,
+        use="the same blocks in float as the TFLite file",
     ),
 )  # fmt: skip
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from litert_quantizer import qtyping, quantizer, recipe, recipe_manager
@@ -15,9 +16,15 @@ from litert_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
 from numpy.typing import NDArray
 
 from export.precision import Precision
+from export.quantization.bias import with_shifted_biases
+from export.quantization.islands import with_float_islands
+from export.quantization.kernels import with_kernels, with_storable_biases
 from export.quantization.ranges import Ranges, as_statistics
 from export.tflite_file import builtin_name, read_model, with_uint8_edges, write_model
 from models.errors import ConversionError
+
+if TYPE_CHECKING:
+    from export.quantization.calibration import Calibration
 
 
 def _float16_recipe() -> Any:
@@ -53,46 +60,94 @@ def _dynamic_range_recipe() -> Any:
     return manager.get_quantization_recipe()
 
 
-RECIPES: Mapping[str, Callable[[], Any]] = MappingProxyType(
+def _static_recipe(activation_bits: int, granularity: qtyping.QuantGranularity) -> Any:
+    """Integer activations, int8 weights with a scale per output channel or per kernel."""
+    manager = recipe_manager.RecipeManager()
+    manager.add_static_config(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        activation_num_bits=activation_bits,
+        weight_num_bits=8,
+        weight_granularity=granularity,
+    )
+    return manager.get_quantization_recipe()
+
+
+RECIPES: Mapping[str, Callable[[qtyping.QuantGranularity], Any]] = MappingProxyType(
     {
-        "float16": _float16_recipe,
-        "dynamic_range": _dynamic_range_recipe,
-        "int8": recipe.static_wi8_ai8,
-        "int8_npu": recipe.static_wi8_ai8,
-        "int16x8": recipe.static_wi8_ai16,
+        "float16": lambda _: _float16_recipe(),
+        "dynamic_range": lambda _: _dynamic_range_recipe(),
+        "int8": partial(_static_recipe, 8),
+        "int8_npu": partial(_static_recipe, 8),
+        "int8_mixed": partial(_static_recipe, 8),
+        "int16x8": partial(_static_recipe, 16),
     }
 )
 
 
-def quantize_tflite(tflite: bytes, precision: Precision, ranges: Ranges | None) -> bytes:
+def make_tflite(tflite: bytes, precision: Precision, calibration: Calibration | None) -> bytes:
+    """The float file in another precision, with all levers that its calibration pulled.
+
+    Args:
+        tflite: The float32 file.
+        precision: A TFLite row of the table.
+        calibration: Needed if the precision is calibrated.
+
+    Raises:
+        ConversionError: the quantizer refused, or there are no blocks for float islands.
+    """
+    if precision.islands and not (calibration and calibration.blocks):
+        raise ConversionError(f"{precision.name} needs the blocks that stay float; calibrate with islands=True")
+    if calibration is None or not precision.calibrated:
+        return quantize_tflite(tflite, precision, None)
+    source = with_kernels(tflite, calibration.kernels_for(precision))
+    source = with_shifted_biases(source, calibration.shifts_for(precision))
+    content = _quantized(source, precision, calibration.ranges_for(precision), per_tensor=calibration.per_tensor)
+    if precision.islands:
+        content = with_float_islands(content, tflite, calibration.float_layers)
+    return with_uint8_edges(content) if precision.input_dtype == "uint8" else content
+
+
+def quantize_tflite(tflite: bytes, precision: Precision, ranges: Ranges | None, *, per_tensor: bool = False) -> bytes:
     """The float file in another precision.
 
     Args:
         tflite: The float32 file.
         precision: A TFLite row of the table.
         ranges: Of all activations; needed if the precision is calibrated.
+        per_tensor: Whether the kernels of a calibrated precision have one scale each.
 
     Raises:
         ConversionError: the quantizer refused.
     """
+    content = _quantized(tflite, precision, ranges, per_tensor=per_tensor)
+    return with_uint8_edges(content) if precision.input_dtype == "uint8" else content
+
+
+def _quantized(tflite: bytes, precision: Precision, ranges: Ranges | None, *, per_tensor: bool) -> bytes:
+    """The same, but with int8 input and output where they are to be uint8."""
     if precision.name == "float32":
         return tflite
     statistics, source = None, tflite
+    granularity = qtyping.QuantGranularity.TENSORWISE if per_tensor else qtyping.QuantGranularity.CHANNELWISE
     try:
         _refuse_float_islands(tflite, precision)
         if precision.calibrated and ranges is not None:
+            bits = _BITS[precision.activation_dtype]
             statistics = as_statistics(ranges, tflite)
-            source = _with_storable_biases(tflite, precision, ranges)
+            source = with_storable_biases(tflite, ranges, bits=bits, per_tensor=per_tensor)
         with large_kernels():
-            result = quantizer.Quantizer(source, RECIPES[precision.name]()).quantize(
+            result = quantizer.Quantizer(source, RECIPES[precision.name](granularity)).quantize(
                 statistics, enable_progress_bar=False, enable_progress_report=False
             )
     except ConversionError:
         raise
     except Exception as error:
         raise ConversionError(f"litert-quantizer refused {precision.name}: {error}") from error
-    content = write_model(read_model(bytes(result.quantized_model)))
-    return with_uint8_edges(content) if precision.input_dtype == "uint8" else content
+    return write_model(read_model(bytes(result.quantized_model)))
+
+
+_BITS = {"int8": 8, "int16": 16}
 
 
 @contextmanager
@@ -127,33 +182,3 @@ def _refuse_float_islands(tflite: bytes, precision: Precision) -> None:
             f"{precision.name} has no 16-bit HARD_SWISH, neither in LiteRT nor in its quantizer; take int8, or a "
             "network with ReLU6"
         )
-
-
-_CHANNEL_LAST = {"CONV_2D": False, "FULLY_CONNECTED": False, "DEPTHWISE_CONV_2D": True}
-"""Whether the output channel is the last axis of an operator's kernel, or the first."""
-
-
-def _with_storable_biases(tflite: bytes, precision: Precision, ranges: Ranges) -> bytes:
-    """The float network with one small weight in each dead kernel, so that the channel's bias can be stored.
-
-    A bias is an int32 in steps of input scale times kernel scale. Training leaves channels whose kernel is nearly zero;
-    their steps are so small that the bias overflows, to a large one of the wrong sign. The weight that prevents it
-    moves the channel by 3e-5 of its bias at most (4e-3 with 16-bit inputs).
-    """
-    model = read_model(tflite)
-    graph = model.subgraphs[0]
-    for operator in graph.operators:
-        name = builtin_name(model.operatorCodes[operator.opcodeIndex])
-        if name not in _CHANNEL_LAST or len(operator.inputs) < 3 or operator.inputs[2] < 0:
-            continue
-        given, kernel, bias = (graph.tensors[index] for index in operator.inputs[:3])
-        low, high = ranges[given.name.decode()]
-        scale = max(-low, high) / 32767 if precision.activation_dtype == "int16" else (high - low) / 255
-        # Half the range of int32, so that the products have room beside the bias.
-        least = np.abs(model.buffers[bias.buffer].data.view(np.float32)) * 127 / (scale * 2**30)
-        weights = model.buffers[kernel.buffer].data.view(np.float32).copy()
-        channels = weights.reshape(-1, len(least)).T if _CHANNEL_LAST[name] else weights.reshape(len(least), -1)
-        dead = np.abs(channels).max(axis=1) < least
-        channels[dead, 0] = least[dead]
-        model.buffers[kernel.buffer].data = weights.view(np.uint8)
-    return write_model(model)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -16,16 +16,64 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from export.calibrate import input_quantization
+from export.onnx_layers import KEEPING, node_layers
 from export.precision import Precision
+from export.quantization.bias import with_shifted_onnx_biases
+from export.quantization.kernels import with_onnx_kernels
 from export.quantization.ranges import Ranges, scale_and_zero_point
 from models.errors import ConversionError
 from models.spec import Preprocessing
+
+if TYPE_CHECKING:
+    from export.quantization.calibration import Calibration
 
 SOFTMAX = (np.float32(1 / 256), np.int8(-128))
 """How int8 probabilities are stored in TFLite, whatever the pictures; so here, too."""
 
 
-def quantize_onnx(source: bytes, precision: Precision, ranges: Ranges | None, preprocessing: Preprocessing) -> bytes:
+def make_onnx(
+    source: bytes, tflite: bytes, precision: Precision, calibration: Calibration | None, preprocessing: Preprocessing
+) -> bytes:
+    """The float file in another precision, with all levers that its calibration pulled.
+
+    Args:
+        source: The float32 ONNX file.
+        tflite: The float32 TFLite file that it was made from.
+        precision: An ONNX row of the table.
+        calibration: Needed if the precision is calibrated.
+        preprocessing: Of the network.
+
+    Raises:
+        ConversionError: a tool refused, or there is no range for a tensor.
+    """
+    if precision.islands and not (calibration and calibration.blocks):
+        raise ConversionError(f"{precision.name} needs the blocks that stay float; calibrate with islands=True")
+    if calibration is None or not precision.calibrated:
+        return quantize_onnx(source, precision, None, preprocessing)
+    layers = calibration.float_layers if precision.islands else frozenset()
+    kernels = {name: kernel for name, kernel in calibration.kernels_for(precision).items() if _int8(name, layers)}
+    shifts = {name: shift for name, shift in calibration.shifts_for(precision).items() if _int8(name, layers)}
+    given = with_shifted_onnx_biases(with_onnx_kernels(source, tflite, kernels), shifts)
+    ranges = calibration.ranges_for(precision)
+    return quantize_onnx(
+        given, precision, ranges, preprocessing, per_tensor=calibration.per_tensor, float_layers=layers
+    )
+
+
+def _int8(constant: str, float_layers: Collection[str]) -> bool:
+    """Whether a kernel or bias belongs to a layer that becomes int8: `<layer>/bias`."""
+    return constant.rpartition("/")[0] not in float_layers
+
+
+def quantize_onnx(
+    source: bytes,
+    precision: Precision,
+    ranges: Ranges | None,
+    preprocessing: Preprocessing,
+    *,
+    per_tensor: bool = False,
+    float_layers: Collection[str] = (),
+) -> bytes:
     """The float file in another precision.
 
     Args:
@@ -33,6 +81,8 @@ def quantize_onnx(source: bytes, precision: Precision, ranges: Ranges | None, pr
         precision: An ONNX row of the table.
         ranges: Of the TFLite file's activations; needed if the precision is calibrated.
         preprocessing: Of the network.
+        per_tensor: Whether the kernels of a calibrated precision have one scale each.
+        float_layers: Names of the outputs, in the TFLite file, of the operators that stay float.
 
     Raises:
         ConversionError: a tool refused, or there is no range for a tensor.
@@ -45,7 +95,7 @@ def quantize_onnx(source: bytes, precision: Precision, ranges: Ranges | None, pr
             # The cast of the input is appended at the end; a graph must be in the order of its computation.
             OnnxModel(made).topological_sort()
         else:
-            made = _to_qdq(source, ranges or {}, preprocessing)
+            made = _to_qdq(source, ranges or {}, preprocessing, per_tensor=per_tensor, float_layers=float_layers)
     except ConversionError:
         raise
     except Exception as error:
@@ -53,8 +103,10 @@ def quantize_onnx(source: bytes, precision: Precision, ranges: Ranges | None, pr
     return bytes(made.SerializeToString(deterministic=True))
 
 
-def _to_qdq(source: bytes, ranges: Ranges, preprocessing: Preprocessing) -> onnx.ModelProto:
-    """Static int8 with quantize/dequantize pairs: weights per output channel, activations as the TFLite file has them.
+def _to_qdq(
+    source: bytes, ranges: Ranges, preprocessing: Preprocessing, *, per_tensor: bool, float_layers: Collection[str]
+) -> onnx.ModelProto:
+    """Static int8 with quantize/dequantize pairs: activations are stored as the TFLite file has them.
 
     ONNX Runtime's own calibration is given its result as a file, so that it runs no picture.
     """
@@ -74,7 +126,8 @@ def _to_qdq(source: bytes, ranges: Ranges, preprocessing: Preprocessing) -> onnx
             str(made),
             None,
             quant_format=ort.QuantFormat.QDQ,
-            per_channel=True,
+            nodes_to_exclude=[name for name, layer in node_layers(graph).items() if layer in float_layers],
+            per_channel=not per_tensor,
             activation_type=ort.QuantType.QInt8,
             weight_type=ort.QuantType.QInt8,
             calibrate_method=ort.CalibrationMethod.MinMax,
@@ -102,11 +155,6 @@ def _with_whole_bytes(model: onnx.ModelProto, preprocessing: Preprocessing) -> o
     return model
 
 
-_KEEPING = ("Transpose", "Squeeze", "Reshape", "Flatten", "Clip", "Relu", "Identity")
-"""Operators whose output has the range of their input. A Clip is fused into its convolution in TFLite, whose tensor has
-its name and its limited range."""
-
-
 def tensor_ranges(graph: onnx.GraphProto, ranges: Ranges) -> Ranges:
     """The range of every activation of an ONNX graph, by those of the TFLite file that it was made from.
 
@@ -117,7 +165,7 @@ def tensor_ranges(graph: onnx.GraphProto, ranges: Ranges) -> Ranges:
     for node in graph.node:
         # tf2onnx gives a fully connected layer's output a number, but its kernel bears the layer's name.
         layers = [name.removesuffix("/kernel") for name in node.input if name.endswith("/kernel")]
-        source = node.input[0] if node.op_type in _KEEPING else next(iter(layers), "")
+        source = node.input[0] if node.op_type in KEEPING else next(iter(layers), "")
         for output in node.output:
             if output not in known and source not in known:
                 raise ConversionError(

@@ -113,20 +113,30 @@ def convert_stage(
     from export.to_float import convert_float
 
     report(Progress(stage=STARTING, done=1, total=1))
-    convert_float(report, spec, checkpoint, output, onnx, work, equalized=settings.equalize)
+    convert_float(report, spec, checkpoint, output, onnx, work, equalized=bool(settings.equalize))
 
 
-def calibrate_stage(report: Report, spec: ModelSpec, settings: QuantizationSettings, work: WorkFiles) -> str:
+def calibrate_stage(
+    report: Report, spec: ModelSpec, settings: QuantizationSettings, work: WorkFiles, islands: bool = False
+) -> str:
     """Calibrates the float TFLite file for all 8-bit files; returns why the network has none, or nothing.
+
+    Args:
+        report: Receives the progress.
+        spec: The network, with the preprocessing that the files take.
+        settings: The levers.
+        work: Where the float file and the pictures are.
+        islands: Whether a precision is wanted of which blocks stay float.
 
     Raises:
         DataError: no pictures, or activations that are not finite.
+        UsageError: a block is to stay float that the network does not have.
     """
     from export.quantization.calibration import calibrate, save_calibration
 
     pixels = np.load(work.calibration_pixels)
     try:
-        found = calibrate(work.float_tflite.read_bytes(), pixels, spec.preprocessing, settings, report)
+        found = calibrate(work.float_tflite.read_bytes(), pixels, spec.preprocessing, settings, report, islands=islands)
     except ConversionError as error:
         return str(error)
     save_calibration(work.calibration, found)
@@ -136,17 +146,14 @@ def calibrate_stage(report: Report, spec: ModelSpec, settings: QuantizationSetti
 def tflite_stage(_: Report, precisions: tuple[Precision, ...], notes: Notes, work: WorkFiles) -> dict[str, str]:
     """Makes the TFLite files, with metadata in them; returns the precisions that failed, with the reason."""
     from export.metadata.write import add_metadata
-    from export.quantization.bias import with_shifted_biases
     from export.quantization.calibration import load_calibration
-    from export.quantize import quantize_tflite
+    from export.quantize import make_tflite
 
     source, failures = work.float_tflite.read_bytes(), {}
     found = load_calibration(work.calibration) if any(precision.calibrated for precision in precisions) else None
     for precision in precisions:
-        ranges = found.ranges_for(precision) if found and precision.calibrated else None
-        shifts = found.shifts_for(precision) if found else {}
         try:
-            made = quantize_tflite(with_shifted_biases(source, shifts) if shifts else source, precision, ranges)
+            made = make_tflite(source, precision, found)
             work.made(precision).write_bytes(add_metadata(made, notes.info, notes.labels))
         except ConversionError as error:
             failures[f"tflite {precision.name}"] = str(error)
@@ -155,19 +162,14 @@ def tflite_stage(_: Report, precisions: tuple[Precision, ...], notes: Notes, wor
 
 def onnx_stage(_: Report, spec: ModelSpec, precisions: tuple[Precision, ...], work: WorkFiles) -> dict[str, str]:
     """Makes the ONNX files; returns the precisions that failed, with the reason."""
-    from export.quantization.bias import with_shifted_onnx_biases
     from export.quantization.calibration import load_calibration
-    from export.quantize_onnx import quantize_onnx
+    from export.quantize_onnx import make_onnx
 
-    source, failures = work.float_onnx.read_bytes(), {}
+    source, tflite, failures = work.float_onnx.read_bytes(), work.float_tflite.read_bytes(), {}
     found = load_calibration(work.calibration) if any(precision.calibrated for precision in precisions) else None
     for precision in precisions:
-        ranges = found.ranges_for(precision) if found and precision.calibrated else None
-        shifts = found.shifts_for(precision) if found else {}
         try:
-            given = with_shifted_onnx_biases(source, shifts) if shifts else source
-            content = quantize_onnx(given, precision, ranges, spec.preprocessing)
-            work.made(precision).write_bytes(content)
+            work.made(precision).write_bytes(make_onnx(source, tflite, precision, found, spec.preprocessing))
         except ConversionError as error:
             failures[f"onnx {precision.name}"] = str(error)
     return failures

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.artifact import Check, Verification
-from export.contents import Contents, TensorInfo, contents_faults, read_contents
+from export.contents import Contents, Intended, TensorInfo, contents_faults, read_contents
 from export.precision import Limits, Precision
 from export.work import WorkFiles
 from models.data import Pixels, normalise
@@ -182,7 +182,7 @@ def verify_artifact(
     agreement = float(np.mean(top1 == float_top1))
     error = _largest(probabilities - reference)
     drop, interval = float(float_right.mean() - right.mean()), paired_interval(float_right, right)
-    faults = contents_faults(contents, precision)
+    faults = contents_faults(contents, precision, _intended(precision, work))
     checks = (
         Check(name="contents", value=None, limit=None, passed=not faults, detail="; ".join(faults)),
         Check(name="finite", value=None, limit=None, passed=bool(np.isfinite(probabilities).all()), detail=""),
@@ -204,6 +204,18 @@ def verify_artifact(
         checks=tuple(check for check in checks if check is not None),
         reason=limits.reason,
     )
+
+
+def _intended(precision: Precision, work: WorkFiles) -> Intended | None:
+    """What the calibration was to make of a file; None if it needs none."""
+    if not precision.calibrated:
+        return None
+    # Here, because it imports LiteRT's quantizer, which float files need not.
+    from export.quantization.calibration import load_calibration
+
+    found = load_calibration(work.calibration)
+    floats = found.float_layers if precision.islands else frozenset[str]()
+    return Intended(per_tensor=found.per_tensor, float_layers=floats)
 
 
 def _mean(difference: NDArray[np.float64]) -> float | None:

@@ -35,7 +35,7 @@ def rung_stage(report: Report, rung: Rung, spec: ModelSpec, notes: Notes, work: 
     from export.contents import read_contents
 
     precision = PRECISIONS["tflite", rung.precision]
-    refusal = calibrate_stage(report, spec, rung.settings, work)
+    refusal = calibrate_stage(report, spec, rung.settings, work, precision.islands)
     failures = {} if refusal else tflite_stage(report, (precision,), notes, work)
     if refusal or failures:
         raise ConversionError(refusal or next(iter(failures.values())))

@@ -74,7 +74,7 @@ class QuantizationSettings:
         Raises:
             UsageError: a value that no setting has.
         """
-        known = {}
+        known: dict[str, Any] = {}
         for name in cls.__slots__:
             if name in value:
                 given = value[name]
@@ -95,7 +95,7 @@ def _is_blocks(value: Any) -> bool:
     if isinstance(value, tuple):
         return bool(value) and all(isinstance(name, str) and name for name in value)
     # A bool is an int, but no number of blocks.
-    return value is None or (type(value) is int and 0 <= value <= MAX_FLOAT_BLOCKS)
+    return value is None or (type(value) is int and 1 <= value <= MAX_FLOAT_BLOCKS)
 
 
 _ALLOWED: Mapping[str, Callable[[Any], bool]] = MappingProxyType(

@@ -3,6 +3,7 @@
 import argparse
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,18 +45,17 @@ def test_a_lever_is_pulled_by_its_word_and_let_go_by_no_and_its_word(word: str, 
     ("word", "field", "value"),
     [
         ("equalize=auto", "equalize", "auto"),
-        ("float=0", "float_blocks", 0),
         ("float=3", "float_blocks", 3),
         ("float=stem", "float_blocks", ("stem",)),
         ("float=conv_1+inverted_residual_2", "float_blocks", ("conv_1", "inverted_residual_2")),
     ],
 )
-def test_words_with_a_value(word: str, field: str, value: object) -> None:
+def test_words_with_a_value(word: str, field: str, value: Any) -> None:
     assert parse_settings(f"mse,{word}") == replace(QuantizationSettings(), **{field: value})
 
 
 @pytest.mark.parametrize(
-    "word", ["float=", "float", "no-float=1", "float=1001", "float=99999", "float=a++b", "equalize=1"]
+    "word", ["float=", "float=0", "float", "no-float=1", "float=1001", "float=99999", "float=a++b", "equalize=1"]
 )
 def test_a_word_without_a_fitting_value_is_refused(word: str) -> None:
     with pytest.raises(UsageError, match=r"^unknown quantization setting '"):
@@ -72,7 +72,7 @@ def any_settings() -> st.SearchStrategy[QuantizationSettings]:
         bias_correction=st.booleans(),
         rounding=st.booleans(),
         per_tensor=st.booleans(),
-        float_blocks=st.one_of(st.none(), st.integers(0, 1000), blocks),
+        float_blocks=st.one_of(st.none(), st.integers(1, 1000), blocks),
     )
 
 
@@ -89,7 +89,7 @@ def test_what_a_manifest_does_not_say_is_the_default() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("ranges", "max"), ("ranges", []), ("exact", 1), ("equalize", "yes"), ("float_blocks", True)]
-    + [("float_blocks", value) for value in (-1, [], [1], "stem")],
+    + [("float_blocks", value) for value in (-1, 0, [], [1], "stem")],
 )
 def test_a_forged_manifest_is_refused(name: str, value: object) -> None:
     with pytest.raises(UsageError) as refusal:

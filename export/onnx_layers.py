@@ -1,0 +1,34 @@
+"""Which layer of the TFLite file a node of the ONNX graph belongs to."""
+
+from __future__ import annotations
+
+import re
+
+import onnx
+
+KEEPING = ("Transpose", "Squeeze", "Reshape", "Flatten", "Clip", "Relu", "Identity")
+"""Operators whose output has the range of their input. A Clip is fused into its convolution in TFLite, whose tensor has
+its name and its limited range."""
+
+_NUMBERED = re.compile(r"__\d+(:\d+)?$")
+"""Ends the names that tf2onnx makes up: `Relu6__1165:0`."""
+
+
+def node_layers(graph: onnx.GraphProto) -> dict[str, str]:
+    """The name of a TFLite tensor by the name of each computing node: that of the layer it is a part of.
+
+    A node is called as its output; what tf2onnx has numbered belongs to the layer of its kernel, or of its input.
+    """
+    source, found = {output: node for node in graph.node for output in node.output}, {}
+
+    def layer_of(name: str) -> str:
+        node = source.get(name)
+        if node is None or not _NUMBERED.search(name):
+            return name
+        kernels = [given.removesuffix("/kernel") for given in node.input if given.endswith("/kernel")]
+        return kernels[0] if kernels else layer_of(node.input[0])
+
+    for node in graph.node:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            found[node.name] = layer_of(node.output[0])
+    return found
