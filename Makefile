@@ -41,7 +41,7 @@ help: ## show this list
 	@echo
 	@echo 'export:   MODEL [WEIGHTS DATASET LABELS PRECISION FORMAT CALIBRATION_IMAGES QUANTIZATION=equalize,... MAX_DROP=points'
 	@echo '          SEED OUTPUT=probabilities|logits AUTHOR LICENSE JSON=1]; of your own: MODEL=path/to/x.keras PREPROCESSING=bytes|...'
-	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but FORMAT]'
+	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but MAX_DROP; TFLite only]'
 	@echo 'diagnose: MODEL [WEIGHTS DATASET PREPROCESSING PRECISION=int8 JSON=1]; MODEL may be the folder that export made'
 	@echo 'train:    MODEL [DATASET RECIPE EPOCHS BATCH_SIZE FINE_TUNE=imagenet|x.keras FROZEN_EPOCHS FLIP=on|off'
 	@echo '          CLASS_WEIGHTS=balanced MIXED_PRECISION=auto|on|off TENSORBOARD=1 SEED WORKERS=host:port,... WORKER_INDEX'
@@ -85,7 +85,8 @@ export: setup ## turn MODEL into verified .tflite and .onnx files under build/
 bundle: setup ## make the folder and zip that app developers receive of MODEL; exports it if need be
 	@$(PY) -m export bundle "--model=$$MODEL" $${WEIGHTS:+"--weights=$$WEIGHTS"} $${DATASET:+"--dataset=$$DATASET"} \
 	  $${PREPROCESSING:+"--preprocessing=$$PREPROCESSING"} $${LABELS:+"--labels=$$LABELS"} \
-	  $${PRECISION:+"--precision=$$PRECISION"} $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} \
+	  $${PRECISION:+"--precision=$$PRECISION"} $${FORMAT:+"--format=$$FORMAT"} \
+	  $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} \
 	  $${QUANTIZATION:+"--quantization=$$QUANTIZATION"} $${SEED:+"--seed=$$SEED"} $${OUTPUT:+"--output=$$OUTPUT"} \
 	  $${AUTHOR:+"--author=$$AUTHOR"} $${LICENSE:+"--license=$$LICENSE"} $${PURPOSE:+"--purpose=$$PURPOSE"} $(if $(JSON),--json)
 

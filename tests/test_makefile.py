@@ -107,6 +107,12 @@ def test_export_passes_only_what_was_given(clone: Path) -> None:
     assert json.loads(ran.stdout) == ["-m", "export", "run", "--model=mobilenet_v2_1.4"]
 
 
+def test_bundle_is_told_the_format_asked_for_lest_it_be_passed_over(clone: Path) -> None:
+    ran = make(clone, "bundle", "MODEL=mobilenet_v2_1.4", "PRECISION=int8", "FORMAT=onnx", "PURPOSE=sorts a b")
+    wanted = ["--model=mobilenet_v2_1.4", "--precision=int8", "--format=onnx", "--purpose=sorts a b"]
+    assert json.loads(ran.stdout) == ["-m", "export", "bundle", *wanted]
+
+
 def test_train_passes_every_given_option_as_one_argument(clone: Path) -> None:
     ran = make(
         clone, "train", "MODEL=mobilenet_v1_0.25_128", "DATASET=my data", "SEED=7", "EPOCHS=2", "RECIPE=a b",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from export.commands.options import CODES, add_export_options, check_export_options, export_request
 from export.precision import PRECISIONS, Precision, select_precisions
 from models.cli import inert, progress_display, result_console, words
+from models.errors import UsageError
 
 if TYPE_CHECKING:
     from export.bundle.build import Bundled
@@ -35,6 +36,7 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
         metavar="NAMES",
         help=f"comma separated, of {', '.join(names)} (default: {','.join(DEFAULT)}: phone CPUs and phone GPUs)",
     )
+    bundle.add_argument("--format", type=words, metavar="NAMES", help="tflite, which is all that a bundle holds")
     bundle.add_argument("--purpose", metavar="TEXT", help="what the classifier is for; for the model card")
     bundle.add_argument("--json", action="store_true", help="print paths and checks as JSON")
     bundle.set_defaults(run=run)
@@ -43,6 +45,11 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Builds the bundle and says what to do with it."""
     labels = check_export_options(arguments)
+    if others := [name for name in arguments.format or () if name != "tflite"]:
+        raise UsageError(
+            f"a bundle holds TFLite files only, not {others[0]}: its golden vectors, snippets and page are for them; "
+            "leave the format out, and take other files from the folder that `make export` makes"
+        )
     precisions = _in_order_given(arguments.precision or DEFAULT)
     # Not before the names are known to be good: these imports take a moment.
     from export.bundle.build import BundleRequest, build_bundle

@@ -334,6 +334,10 @@ WRONG = [
     (["--model", "mobilenet_v2_1.4", "--precision", "int4"], "unknown precision 'int4'; did you mean int8"),
     (["--model", "mobilenet_v2_1.4", "--labels", "none.txt"], "labels none.txt cannot be read"),
     (["--model", "mobilenet_v2_1.4", "--weights", "random"], "--weights random names classes by chance"),
+    (
+        ["--model", "mobilenet_v2_1.4", "--format", "tflite,onnx"],
+        "a bundle holds TFLite files only, not onnx: its golden",
+    ),
 ]
 
 
