@@ -1,0 +1,1 @@
+"""One file per command of `python -m models`: its options, and what it prints."""
