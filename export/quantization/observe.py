@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import queue
@@ -57,9 +58,18 @@ class Activations:
         self.names: list[str] = [graph.tensors[index].name.decode() for index in self.indices]
         # As outputs: kept otherwise (`experimental_preserve_all_tensors`), they would keep XNNPACK away.
         graph.outputs, model.signatureDefs = self.indices, []
-        self._interpreter = Interpreter(model_content=write_model(model), num_threads=1)
+        self._content, self._input, self._preprocessing = write_model(model), int(graph.inputs[0]), preprocessing
+        self._start()
+
+    def _start(self) -> None:
+        self._interpreter = Interpreter(model_content=self._content, num_threads=1)
         self._interpreter.allocate_tensors()
-        self._input, self._preprocessing = int(graph.inputs[0]), preprocessing
+
+    def another(self) -> Activations:
+        """The same file in an interpreter of its own, for another thread."""
+        twin = copy.copy(self)
+        twin._start()
+        return twin
 
     def compute(self, image: Pixels) -> list[NDArray[np.float32]]:
         """Every computed tensor for one picture, uint8 `[H, W, 3]`: views, to be let go before the next picture."""
@@ -71,8 +81,8 @@ class Activations:
 class _Tally:
     """What one thread has seen. Least, greatest and whole numbers: no order of the pictures changes their union."""
 
-    def __init__(self, tflite: bytes, preprocessing: Preprocessing) -> None:
-        self.activations = Activations(tflite, preprocessing)
+    def __init__(self, activations: Activations) -> None:
+        self.activations = activations
         tensors = len(self.activations.names)
         self.least, self.greatest = np.full(tensors, np.inf), np.full(tensors, -np.inf)
         self._counts = np.zeros((tensors, BINS), np.int64)
@@ -123,7 +133,8 @@ def observe(tflite: bytes, pixels: Pixels, preprocessing: Preprocessing, report:
     """
     if not len(pixels):
         raise DataError("calibration needs at least one image")
-    tallies = [_Tally(tflite, preprocessing) for _ in range(min(THREADS, len(pixels)))]
+    first = Activations(tflite, preprocessing)
+    tallies = [_Tally(first), *(_Tally(first.another()) for _ in range(min(THREADS, len(pixels)) - 1))]
     for number, _ in enumerate(_in_threads(tallies, pixels)):
         report(Progress(stage=STAGE, done=number + 1, total=len(pixels)))
     names = tallies[0].activations.names

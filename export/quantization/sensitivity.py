@@ -96,11 +96,15 @@ class _Search:
         while len(chosen) < count:
             before = self.sqnr([chosen])[0]
             runs = [run for run in self._runs(chosen, count) if run not in hopeless]
-            gains = [found - before for found in self.sqnr([[*chosen, *run] for run in runs])]
+            if paying:
+                # A first block may be larger, because one is wanted at least.
+                small = [run for run in runs if self._share([*chosen, *run]) <= LARGEST_SHARE]
+                runs = small or [run for run in runs if not chosen and len(run) == 1]
             if not runs:
                 break
+            gains = [found - before for found in self.sqnr([[*chosen, *run] for run in runs])]
             row = max(range(len(runs)), key=lambda row: self._worth(runs[row], gains[row]))
-            if paying and chosen and not self._pays(chosen, runs[row], gains[row]):
+            if paying and chosen and not self._pays(runs[row], gains[row]):
                 break
             chosen += runs[row]
             near = {end + side for end in runs[row] for side in (-1, 0, 1)}
@@ -124,9 +128,8 @@ class _Search:
         # Conversions at the borders cost about as much as a hundredth of the network.
         return enough, gain_db / (self._share(run) + 0.01) if enough else gain_db
 
-    def _pays(self, chosen: Sequence[int], run: Sequence[int], gain_db: float) -> bool:
-        enough = gain_db >= max(LEAST_GAIN_DB, LEAST_GAIN_DB_PER_SHARE * self._share(run))
-        return enough and self._share([*chosen, *run]) <= LARGEST_SHARE
+    def _pays(self, run: Sequence[int], gain_db: float) -> bool:
+        return gain_db >= max(LEAST_GAIN_DB, LEAST_GAIN_DB_PER_SHARE * self._share(run))
 
     def marginal(self, rows: Sequence[int]) -> tuple[Block, ...]:
         """The blocks in this order, each with its gain behind those before it."""
