@@ -1,6 +1,6 @@
 """Images per second of our calibration beside TFLiteConverter's, on the same network and pictures.
 
-    .venv/bin/python benchmarks/calibration_speed.py [--model NAME] [--images N] [--rounds N]
+    .venv/bin/python benchmarks/calibration_speed.py [--model NAME] [--images N] [--rounds N] [--threads N]
 
 The network has random weights: speed does not depend on them. The converter's own calibrator is called as
 TFLiteConverter calls it (`calibrate` on its float model), so that neither conversion nor quantization is counted; ours
@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from tensorflow.lite.python.optimize.calibrator import Calibrator
 
+from export.quantization import observe as ours_module
 from export.quantization.observe import THREADS, observe
 from export.to_float import to_tflite
 from models.build import build, fold_batch_norm
@@ -30,9 +31,11 @@ def main() -> None:
     """Prints a row per round, then the median of the ratios."""
     parser = argparse.ArgumentParser(description="calibration, ours and TFLiteConverter's")
     parser.add_argument("--model", default="mobilenet_v2_1.0")
-    parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--images", type=int, default=128, help="as an export takes them (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=THREADS, help="of ours (default: %(default)s)")
     arguments = parser.parse_args()
+    ours_module.THREADS = arguments.threads
     spec = lookup(arguments.model)
     keras.utils.set_random_seed(0)
     source = to_tflite(fold_batch_norm(build(spec), spec), spec, "probabilities")
@@ -64,7 +67,10 @@ def main() -> None:
             flush=True,
         )
     wall, work = (statistics.median(column) for column in zip(*ratios, strict=True))
-    print(f"median {wall:.2f} times by wall clock, {work:.2f} by CPU time; {spec.name}, {THREADS} threads of ours")
+    print(
+        f"median {wall:.2f} times by wall clock, {work:.2f} by CPU time; {spec.name}, threads of ours: "
+        f"{arguments.threads}"
+    )
 
 
 def _seconds(task: Callable[[], None]) -> tuple[float, float]:

@@ -68,7 +68,7 @@ class Activations:
     def another(self) -> Activations:
         """The same file in an interpreter of its own, for another thread."""
         twin = copy.copy(self)
-        twin._start()
+        twin._start()  # noqa: SLF001 - its own class
         return twin
 
     def compute(self, image: Pixels) -> list[NDArray[np.float32]]:
