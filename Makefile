@@ -8,11 +8,11 @@ PY := .venv/bin/python
 GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES QUANTIZATION MAX_DROP SEED EPOCHS OUTPUT AUTHOR LICENSE \
   JSON PYTHON UPGRADE DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT AA ENGINE BATCH \
   GPU_INDEX OLD NEW MAX_REGRESSION ACROSS PURPOSE RECIPE BATCH_SIZE FINE_TUNE FROZEN_EPOCHS FLIP CLASS_WEIGHTS MIXED_PRECISION TENSORBOARD \
-  WORKERS WORKER_INDEX WORKER_TIMEOUT
+  WORKERS WORKER_INDEX WORKER_TIMEOUT QAT
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 # Switches: what means no is as good as not given.
-$(foreach name,JSON UPGRADE RESUME DRY_RUN STRICT AA TENSORBOARD,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
+$(foreach name,JSON UPGRADE RESUME DRY_RUN STRICT AA TENSORBOARD QAT,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
 
 # Any other variable on the command line is mistyped; `override` above has taken the known ones from that origin.
 $(foreach .name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(.name)))),\
@@ -44,8 +44,8 @@ help: ## show this list
 	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but MAX_DROP; TFLite only]'
 	@echo 'diagnose: MODEL [WEIGHTS DATASET PREPROCESSING PRECISION=int8 JSON=1]; MODEL may be the folder that export made'
 	@echo 'train:    MODEL [DATASET RECIPE EPOCHS BATCH_SIZE FINE_TUNE=imagenet|x.keras FROZEN_EPOCHS FLIP=on|off'
-	@echo '          CLASS_WEIGHTS=balanced MIXED_PRECISION=auto|on|off TENSORBOARD=1 SEED WORKERS=host:port,... WORKER_INDEX'
-	@echo '          WORKER_TIMEOUT=seconds JSON=1]'
+	@echo '          CLASS_WEIGHTS=balanced MIXED_PRECISION=auto|on|off TENSORBOARD=1 QAT=1 SEED WORKERS=host:port,...'
+	@echo '          WORKER_INDEX WORKER_TIMEOUT=seconds JSON=1]'
 	@echo 'bench:    MODEL [DEVICE=serial|all|local PRECISION=int8,... FORMAT RUNNER RUNNER_PATH DELEGATE=cpu,gpu THREADS=1,4'
 	@echo '          AFFINITY=big|prime|... REPEATS ACCURACY=n SUSTAINED=minutes RESUME=1 DRY_RUN=1 STRICT=1 AA=1 WEIGHTS'
 	@echo '          DATASET ADB_SERVER SEED JSON=1]; more: $(PY) -m device_bench bench --help'
@@ -101,7 +101,7 @@ train: setup ## train MODEL on DATASET; interrupted, the same command goes on
 	  $${FLIP:+"--flip=$$FLIP"} $${CLASS_WEIGHTS:+"--class-weights=$$CLASS_WEIGHTS"} \
 	  $${MIXED_PRECISION:+"--mixed-precision=$$MIXED_PRECISION"} $${SEED:+"--seed=$$SEED"} \
 	  $${WORKERS:+"--workers=$$WORKERS"} $${WORKER_INDEX:+"--worker-index=$$WORKER_INDEX"} \
-	  $${WORKER_TIMEOUT:+"--worker-timeout=$$WORKER_TIMEOUT"} $(if $(TENSORBOARD),--tensorboard) $(if $(filter-out 0,$(JSON)),--json)
+	  $${WORKER_TIMEOUT:+"--worker-timeout=$$WORKER_TIMEOUT"} $(if $(TENSORBOARD),--tensorboard) $(if $(QAT),--qat) $(if $(filter-out 0,$(JSON)),--json)
 
 models: setup ## list the models with parameters, mult-adds and published accuracy
 	@$(PY) -m models list $(if $(filter-out 0,$(JSON)),--json)

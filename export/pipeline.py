@@ -26,6 +26,7 @@ from export.deployed import deployed
 from export.metadata.info import compose_info
 from export.metadata.labels import format_labels, parse_labels
 from export.precision import PRECISIONS, Limits, Precision, for_budget, for_random_weights
+from export.quantization.learned import learned_settings, ranges_on_record
 from export.quantization.settings import DEFAULTS, METHODS, QuantizationSettings
 from export.stages import (
     Notes,
@@ -106,6 +107,9 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
     # Here, where it may use all cores and show its progress.
     find_dataset(request.dataset).prepare(report)
     weights = _find_weights(request, report)
+    learned = ranges_on_record(weights)
+    if learned:
+        request = replace(request, quantization=learned_settings(request.quantization, request.max_drop))
     request = replace(request, spec=_as_trained(request.spec, weights))
     folder = run_folder(request.build_dir, request.spec.name, weights.source)
     with work_folder(folder) as private, output_errors(folder):
@@ -132,7 +136,7 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
             request = _taking(request, climbed)
             if request.quantization.equalize:
                 _convert(request, spec, weights, work, report)
-        failures = _make_files(request, files, notes, work, report)
+        failures = _make_files(request, files, notes, work, report, learned)
         check_unchanged(weights)
         check_reference(weights, work)
         made = tuple(p for p in request.precisions if f"{p.format} {p.name}" not in failures)
@@ -230,10 +234,15 @@ def _convert(request: ExportRequest, spec: ModelSpec, weights: TrainedModel, wor
 
 
 def _make_files(
-    request: ExportRequest, files: ModelSpec, notes: Notes, work: WorkFiles, report: Report
+    request: ExportRequest,
+    files: ModelSpec,
+    notes: Notes,
+    work: WorkFiles,
+    report: Report,
+    learned: Mapping[str, tuple[float, float]] | None,
 ) -> dict[str, str]:
     """Makes every precision of the float files; returns those that failed, with the reason."""
-    failures = _calibrate(request, files, work, report)
+    failures = _calibrate(request, files, work, report, learned)
     possible = [p for p in request.precisions if f"{p.format} {p.name}" not in failures]
     tflite, onnx = (tuple(p for p in possible if p.format == name) for name in ("tflite", "onnx"))
     tasks = [Task(tflite_stage, (tflite, notes, work))] if tflite else []
@@ -245,11 +254,19 @@ def _make_files(
     return failures
 
 
-def _calibrate(request: ExportRequest, files: ModelSpec, work: WorkFiles, report: Report) -> dict[str, str]:
+def _calibrate(
+    request: ExportRequest,
+    files: ModelSpec,
+    work: WorkFiles,
+    report: Report,
+    learned: Mapping[str, tuple[float, float]] | None,
+) -> dict[str, str]:
     """Calibrates for every precision that needs it, once; returns those that cannot be, with the reason."""
     calibrated = [f"{p.format} {p.name}" for p in request.precisions if p.calibrated]
     islands = any(precision.islands for precision in request.precisions)
-    refusal = calibrated and run_in_worker(calibrate_stage, files, request.quantization, work, islands, report=report)
+    refusal = calibrated and run_in_worker(
+        calibrate_stage, files, request.quantization, work, islands, learned, report=report
+    )
     return dict.fromkeys(calibrated, refusal) if refusal else {}
 
 

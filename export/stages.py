@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,16 @@ from numpy.typing import NDArray
 from export.artifact import Verification
 from export.metadata.info import ModelInfo
 from export.precision import Limits, Precision
-from export.quantization.settings import DEFAULTS, QuantizationSettings
+from export.quantization.settings import DEFAULTS, NAIVE, QuantizationSettings
 from export.work import WorkFiles, save_array, save_batches
 from models.data import Dataset, Pixels, batches, lazy_pixels, load_dataset, stratified_sample
 from models.errors import ConversionError
 from models.spec import ModelSpec, Preprocessing
 from models.worker import STARTING, Progress, Report
+
+if TYPE_CHECKING:
+    # LiteRT, which the parent of the workers need not load.
+    from export.quantization.ranges import Ranges
 
 CALIBRATION_IMAGES = 128
 """Unless another number is asked for, or there are not so many."""
@@ -113,11 +118,16 @@ def convert_stage(
     from export.to_float import convert_float
 
     report(Progress(stage=STARTING, done=1, total=1))
-    convert_float(report, spec, checkpoint, output, onnx, work, equalized=bool(settings.equalize))
+    convert_float(report, spec, checkpoint, output, onnx, work, equalized=settings.equalize)
 
 
 def calibrate_stage(
-    report: Report, spec: ModelSpec, settings: QuantizationSettings, work: WorkFiles, islands: bool = False
+    report: Report,
+    spec: ModelSpec,
+    settings: QuantizationSettings,
+    work: WorkFiles,
+    islands: bool = False,
+    learned: Ranges | None = None,
 ) -> str:
     """Calibrates the float TFLite file for all 8-bit files; returns why the network has none, or nothing.
 
@@ -127,16 +137,20 @@ def calibrate_stage(
         settings: The levers.
         work: Where the float file and the pictures are.
         islands: Whether a precision is wanted of which blocks stay float.
+        learned: Ranges of quantization-aware training instead of observed ones.
 
     Raises:
         DataError: no pictures, or activations that are not finite.
         UsageError: a block is to stay float that the network does not have.
     """
     from export.quantization.calibration import calibrate, save_calibration
+    from export.quantization.learned import with_learned
 
-    pixels = np.load(work.calibration_pixels)
+    pixels, source = np.load(work.calibration_pixels), work.float_tflite.read_bytes()
     try:
-        found = calibrate(work.float_tflite.read_bytes(), pixels, spec.preprocessing, settings, report, islands=islands)
+        found = calibrate(source, pixels, spec.preprocessing, NAIVE if learned else settings, report, islands=islands)
+        if learned:
+            found = with_learned(found, source, learned)
     except ConversionError as error:
         return str(error)
     save_calibration(work.calibration, found)

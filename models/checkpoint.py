@@ -135,9 +135,15 @@ def check_keras_file(path: Path, *, otherwise: str = "auto, random or imagenet")
 def _trained(folder: Path, record: dict[str, Any], digest: str) -> TrainedModel:
     return TrainedModel(
         model=record["model"],
-        source=record["dataset"]["name"] if record["settings"]["phases"] or "origin" in record else "random",
+        source=_source(record),
         path=folder / KERAS_FILE,
         sha256=digest,
         seed=record["settings"]["seed"],
         record=record,
     )
+
+
+def _source(record: dict[str, Any]) -> str:
+    if not record["settings"]["phases"] and "origin" not in record:
+        return "random"
+    return f"{record['dataset']['name']}{'-qat' if 'quantization' in record else ''}"

@@ -15,15 +15,16 @@ from models.files import sha256_file, work_folder
 from models.imagenet import IMAGENET, find_release
 from models.imagenet.download import swept
 from models.imagenet.obtain import load_obtained, obtain_imagenet
+from models.qat.plan import check_name, qat_folder, qat_source, train_command
 from models.spec import ModelSpec
 from models.training import keep
-from models.training.recipes import plan_training
+from models.training.recipes import QAT, plan_training
 from models.training.settings import TrainSettings
 from models.training.team import OVERDUE, Team
 from models.worker import STARTING, Progress, Report, run_in_worker
 
 AUTO, RANDOM = "auto", "random"
-CHOICES = (AUTO, RANDOM, IMAGENET)
+CHOICES = (AUTO, RANDOM, IMAGENET, QAT)
 """What is no path. The checkpoint lies with the results."""
 STAGE = "weights"
 TENSORBOARD = "tensorboard"
@@ -46,7 +47,8 @@ def obtain_weights(
         spec: The network.
         dataset: What the data set is called on the command line.
         choice: `auto` (this machine's training run on the data set, else train now), `random` (untrained, by seed),
-            `imagenet` (released weights, downloaded if need be), or the path of a `.keras` file.
+            `imagenet` (released weights, downloaded if need be), `qat` (this machine's quantization-aware training on
+            the data set), or the path of a `.keras` file.
         seed: For training and random weights.
         build_dir: Where training runs are kept.
         report: Receives the progress of a training.
@@ -60,9 +62,12 @@ def obtain_weights(
     """
     if choice == IMAGENET:
         return _from_release(spec, run_folder(build_dir, spec.name, IMAGENET), report, before_making)
+    if choice == QAT:
+        return _from_qat(spec, dataset, build_dir, report)
     if choice not in (AUTO, RANDOM):
         return _from_path(spec, choice)
     random, slug = choice == RANDOM, dataset_slug(dataset)
+    check_name(slug)
     folder = run_folder(build_dir, spec.name, RANDOM if random else slug)
     trained = load_trained(folder)
     if trained and (not random or (trained.seed, trained.record["dataset"]["name"]) == (seed, slug)):
@@ -75,6 +80,13 @@ def obtain_weights(
     trained = train_now(spec, dataset, settings, folder, report)
     report(Progress(stage=STAGE, done=1, total=1, detail=f"kept in {trained.path}"))
     return trained
+
+
+def weights_source(choice: str, slug: str) -> str:
+    """What results are called after a choice of weights, for a data set's own short name."""
+    if choice == QAT:
+        return qat_source(slug)
+    return slug if choice == AUTO else choice if choice in CHOICES else Path(choice).stem
 
 
 def check_choice(spec: ModelSpec, dataset: str, choice: str) -> str:
@@ -102,6 +114,18 @@ def _from_release(spec: ModelSpec, folder: Path, report: Report, before_making: 
     return trained
 
 
+def _from_qat(spec: ModelSpec, dataset: str, build_dir: Path, report: Report) -> TrainedModel:
+    folder = qat_folder(build_dir, spec.name, dataset_slug(dataset))
+    trained = load_trained(folder)
+    if trained is None:
+        raise WeightsError(
+            f"{folder} holds no quantization-aware training of {spec.name}; train it with "
+            f"`{train_command(spec.name, dataset, qat=True)}`"
+        )
+    report(Progress(stage=STAGE, done=1, total=1, detail=f"from {trained.path}"))
+    return trained
+
+
 def _from_path(spec: ModelSpec, choice: str) -> TrainedModel:
     path = Path(choice)
     check_keras_file(path)
@@ -109,7 +133,20 @@ def _from_path(spec: ModelSpec, choice: str) -> TrainedModel:
         raise WeightsError(
             f"results of checkpoint {choice} would go where those of --weights {path.stem} go; rename the file"
         )
-    return TrainedModel(model=spec.name, source=path.stem, path=path, sha256=sha256_file(path), seed=None, record={})
+    digest = sha256_file(path)
+    record = _learned(path, digest)
+    return TrainedModel(model=spec.name, source=path.stem, path=path, sha256=digest, seed=None, record=record)
+
+
+def _learned(path: Path, digest: str) -> dict[str, Any]:
+    """What quantization-aware training learned beside the weights, if the file lies as it was left by one."""
+    try:
+        trained = load_trained(path.parent) if path.name == KERAS_FILE else None
+    except WeightsError:
+        # The record is of another file, or none; the weights may still do.
+        return {}
+    kept = trained.record if trained and trained.sha256 == digest else {}
+    return {"quantization": kept["quantization"]} if "quantization" in kept else {}
 
 
 def train_now(

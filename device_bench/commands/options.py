@@ -35,7 +35,7 @@ def add_model_option(group: Any) -> None:
 
 def add_weights_options(group: Any) -> None:
     """`--weights` and `--dataset`: which export of a model."""
-    group.add_argument("--weights", default="auto", metavar="auto|random|imagenet|PATH", help="as for export")
+    group.add_argument("--weights", default="auto", metavar="auto|qat|random|imagenet|PATH", help="as for export")
     group.add_argument("--dataset", default="digits", metavar="NAME", help="as for export (default: %(default)s)")
 
 

@@ -19,7 +19,7 @@ from models.errors import DataError, UsageError
 from models.files import sha256_file
 from models.imagenet import IMAGENET
 from models.spec import ModelSpec, Preprocessing
-from models.weights import AUTO, CHOICES, RANDOM
+from models.weights import CHOICES, weights_source
 from models.worker import Report
 
 
@@ -63,8 +63,7 @@ def exported_folder(build_dir: Path, model: str, weights: str, dataset: str) -> 
     """Where the export of a choice of weights lies."""
     from models.data import dataset_slug
 
-    source = dataset_slug(dataset) if weights == AUTO else RANDOM if weights == RANDOM else Path(weights).stem
-    return run_folder(build_dir, model, source)
+    return run_folder(build_dir, model, weights_source(weights, dataset_slug(dataset)))
 
 
 def find_exported(folder: Path, weights: str, precisions: Sequence[Precision]) -> Exported | None:

@@ -36,7 +36,7 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
     diagnose.add_argument(
         "--weights",
         default="auto",
-        metavar="auto|random|imagenet|PATH",
+        metavar="auto|qat|random|imagenet|PATH",
         help="as for the export (default: %(default)s)",
     )
     diagnose.add_argument(
@@ -98,7 +98,7 @@ def _find(arguments: argparse.Namespace) -> tuple[Path, tuple[str, ...]]:
     from models.checkpoint import run_folder
     from models.data import dataset_slug
     from models.spec import OWN
-    from models.weights import AUTO, CHOICES
+    from models.weights import AUTO, weights_source
 
     given, weights = arguments.model, arguments.weights
     if Path(given).is_dir():
@@ -111,7 +111,7 @@ def _find(arguments: argparse.Namespace) -> tuple[Path, tuple[str, ...]]:
         return run_folder(arguments.build_dir, Path(given).stem, OWN), (f"MODEL={given}", *more)
     name = lookup(given).name
     slug = dataset_slug(arguments.dataset or "digits")
-    source = slug if weights == AUTO else weights if weights in CHOICES else Path(weights).stem
+    source = weights_source(weights, slug)
     chosen = () if weights == AUTO else (f"WEIGHTS={weights}",)
     return run_folder(arguments.build_dir, name, source), (f"MODEL={name}", *chosen, *more)
 

@@ -39,9 +39,10 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         default="auto",
-        metavar="auto|random|imagenet|PATH",
-        help="auto: this machine's training run of model and data set, trained now if there is none; random: "
-        "untrained, for latency; imagenet: released weights of MobileNetV1, V2 and V3 for ImageNet's 1000 classes, "
+        metavar="auto|qat|random|imagenet|PATH",
+        help="auto: this machine's training run of model and data set, trained now if there is none; qat: its "
+        "quantization-aware training, see `make train QAT=1`; random: untrained, "
+        "for latency; imagenet: released weights of MobileNetV1, V2 and V3 for ImageNet's 1000 classes, "
         "which need --dataset DIR with pictures of some of them; PATH: a .keras checkpoint (default: %(default)s)",
     )
     parser.add_argument(

@@ -24,7 +24,7 @@ from export.diagnosis.subject import Subject
 from export.diagnosis.values import ActivationReading, Diagnosis, RangeGuess
 from export.diagnosis.weights import read_weights
 from export.precision import PRECISIONS
-from export.quantization.settings import NAIVE
+from export.quantization.settings import NAIVE, began_with
 from export.record import calibration_settings, manifest_preprocessing
 from export.verify import load_tflite, to_input, to_probabilities
 from models.data import Pixels
@@ -193,6 +193,6 @@ def _guess(case: _Case, report: Report) -> tuple[RangeGuess, ...]:
         case.pictures.representative,
         case.preprocessing,
         # 16-bit activations cut nothing off, whatever the levers.
-        NAIVE if wide else calibration_settings(case.subject.manifest),
+        NAIVE if wide else began_with(calibration_settings(case.subject.manifest)),
         report,
     )

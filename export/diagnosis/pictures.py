@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from export.calibrate import sample_digest
 from export.diagnosis.subject import Subject
 from export.diagnosis.values import Calibration
+from export.quantization.settings import LEARNED_RANGES
 from models.data import Dataset, Pixels, lazy_pixels, load_dataset, stratified_sample
 from models.errors import DataError
 from models.spec import Preprocessing
@@ -74,7 +75,7 @@ def read_pictures(subject: Subject, preprocessing: Preprocessing, count: int, re
             images=record["images"],
             known=known,
             reason="" if known else "the data set gives other pictures for that number and seed than those on record",
-            exact=known and len(representative) <= CALIBRATION_IMAGES,
+            exact=known and len(representative) <= CALIBRATION_IMAGES and record.get("ranges") != LEARNED_RANGES,
         ),
         representative=representative[:CALIBRATION_IMAGES],
     )

@@ -9,8 +9,10 @@ from typing import Any, Literal, get_args
 
 from models.errors import UsageError
 
-RangeMethod = Literal["min-max", "percentile", "mse", "entropy"]
-RANGE_METHODS: tuple[RangeMethod, ...] = get_args(RangeMethod)
+RangeMethod = Literal["min-max", "percentile", "mse", "entropy", "learned"]
+LEARNED_RANGES: RangeMethod = "learned"
+RANGE_METHODS: tuple[RangeMethod, ...] = tuple(name for name in get_args(RangeMethod) if name != LEARNED_RANGES)
+"""What can be asked for."""
 
 METHODS: Mapping[RangeMethod, str] = MappingProxyType(
     {
@@ -18,6 +20,7 @@ METHODS: Mapping[RangeMethod, str] = MappingProxyType(
         "percentile": "99.99 % of the values over all images",
         "mse": "least squared error of 8 bits over all images",
         "entropy": "least divergence of 8 bits over all images",
+        "learned": "learned in quantization-aware training",
     }
 )
 """Each in the words of a model card."""
@@ -100,7 +103,7 @@ def _is_blocks(value: Any) -> bool:
 
 _ALLOWED: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
     {
-        "ranges": lambda value: isinstance(value, str) and value in RANGE_METHODS,
+        "ranges": lambda value: isinstance(value, str) and value in METHODS,
         "exact": _is_switch,
         "equalize": lambda value: _is_switch(value) or value == "auto",
         "bias_correction": _is_switch,
@@ -113,6 +116,13 @@ _ALLOWED: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
 DEFAULTS = QuantizationSettings()
 NAIVE = QuantizationSettings(ranges="min-max", exact=False, equalize=False, bias_correction=False, rounding=False)
 """What converters do."""
+LEARNED = replace(NAIVE, ranges=LEARNED_RANGES)
+"""What quantization-aware training learned with."""
+
+
+def began_with(settings: QuantizationSettings) -> QuantizationSettings:
+    """The levers that give ranges from pictures: learned ones began with those of least squared error."""
+    return DEFAULTS if settings.ranges == LEARNED_RANGES else settings
 
 
 def settings_words() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from models.checkpoint import TrainedModel
 from models.cli import at_least_one, inert, progress_display, result_console, seed, words
+from models.errors import UsageError
 from models.spec import FITS
 from models.training.pace import format_duration
 from models.training.recipes import Wishes, plan_training
@@ -51,6 +52,12 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
     )
     train.add_argument(
         "--frozen-epochs", type=int, metavar="N", help="of --fine-tune: epochs of the new classifier alone (default: 3)"
+    )
+    train.add_argument(
+        "--qat",
+        action="store_true",
+        help="quantization-aware training: this machine's float training of model and data set (or --fine-tune PATH) "
+        "goes on as its int8 file computes, for a tenth of its epochs, into a folder of its own (--weights qat)",
     )
     train.add_argument(
         "--flip",
@@ -100,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Trains one network."""
     from models.checkpoint import run_folder
     from models.data import allowing_broken, dataset_slug
+    from models.qat.plan import check_name, plan_qat, qat_folder
     from models.weights import help_train, train_now
 
     team = find_team(arguments.workers, arguments.worker_index, os.environ, patience_s=arguments.worker_timeout)
@@ -107,7 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.fit:
         spec = replace(spec, preprocessing=replace(spec.preprocessing, fit=arguments.fit))
     dataset = allowing_broken(arguments.dataset, arguments.allow_broken)
-    folder = run_folder(arguments.build_dir, spec.name, dataset_slug(dataset))
+    slug = dataset_slug(dataset)
+    check_name(slug)
     wishes = Wishes(
         recipe=arguments.recipe,
         epochs=arguments.epochs,
@@ -118,7 +127,14 @@ def run(arguments: argparse.Namespace) -> int:
         class_weights=arguments.class_weights,
         mixed_precision=arguments.mixed_precision,
     )
-    settings = plan_training(spec, dataset, seed=arguments.seed, wishes=wishes)
+    if arguments.qat and team:
+        raise UsageError("--workers and --qat: quantization-aware training is done by one machine; leave one out")
+    if arguments.qat:
+        folder = qat_folder(arguments.build_dir, spec.name, slug)
+        settings = plan_qat(spec, dataset, arguments.build_dir, seed=arguments.seed, wishes=wishes)
+    else:
+        folder = run_folder(arguments.build_dir, spec.name, slug)
+        settings = plan_training(spec, dataset, seed=arguments.seed, wishes=wishes)
     if team and not team.leads:
         with progress_display() as report:
             record = help_train(spec, dataset, settings, report, team=team)
@@ -156,4 +172,5 @@ def _print_trained(trained: TrainedModel, dataset: str) -> None:
         soft_wrap=True,
     )
     own = "" if dataset == "digits" else f" DATASET={inert(shlex.quote(dataset))}"
-    console.print(f"next: make export MODEL={trained.model}{own}", highlight=False, soft_wrap=True)
+    chosen = " WEIGHTS=qat" if record["settings"]["quantization_aware"] else ""
+    console.print(f"next: make export MODEL={trained.model}{own}{chosen}", highlight=False, soft_wrap=True)

@@ -103,6 +103,16 @@ _ROWS = (
         method=Method(flip=True),
     ),
     Recipe(
+        name="qat",
+        source="own; the gradients of ranges are those of arXiv:1902.08153 and arXiv:2004.09576",
+        summary="what --qat does: kernels and ranges of activations, for a tenth of the float epochs at a small rate",
+        epochs=None,
+        batch=32,
+        learning_rate=1e-4,
+        final_share=0.01,
+        shift=1 / 16,
+    ),
+    Recipe(
         name="bag_of_tricks",
         source="arXiv:1812.01187, sections 2.1, 3.1 and 5; momentum and weight decay of its authors' train_imagenet.py",
         summary="SGD with warm-up, cosine decay, label smoothing and mixup: a sound choice where there is a GPU",
@@ -185,7 +195,7 @@ _ROWS = (
 )  # fmt: skip
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({row.name: row for row in _ROWS})
-FINE_TUNE, IMAGENET = "fine_tune", "imagenet"
+FINE_TUNE, QAT, IMAGENET = "fine_tune", "qat", "imagenet"
 MOST = 1_000_000
 """Epochs, and pictures in a step: a hundred times what anybody published."""
 FROZEN_EPOCHS = 3
@@ -259,6 +269,8 @@ def _choose(dataset: str, wishes: Wishes) -> Recipe:
         raise UnknownNameError("recipe", name, RECIPES, see="`python -m models recipes` lists them")
     if name == FINE_TUNE and wishes.fine_tune is None:
         raise UsageError(f"--recipe {FINE_TUNE} goes with --fine-tune: name the weights, imagenet or a .keras file")
+    if name == QAT:
+        raise UsageError(f"--recipe {QAT} is what --qat does; give --qat instead")
     if name != FINE_TUNE and wishes.fine_tune is not None:
         raise UsageError(
             f"--recipe {name} and --fine-tune {wishes.fine_tune}: recipe {FINE_TUNE} and --fine-tune go together; "
