@@ -55,6 +55,8 @@ VARIANTS: Mapping[str, QuantizationSettings] = {
     "percentile,exact,equalize,bias": replace(ALL, ranges="percentile"),
     "mse,exact,equalize,bias": replace(ALL, ranges="mse"),
     "defaults": DEFAULTS,
+    "defaults, equalize": replace(DEFAULTS, equalize=True),
+    "defaults, equalize=auto": replace(DEFAULTS, equalize="auto"),
     "defaults, round": replace(DEFAULTS, rounding=True),
     "defaults, no-bias, round": replace(DEFAULTS, rounding=True, bias_correction=False),
     "per-tensor": replace(DEFAULTS, per_tensor=True),
@@ -175,7 +177,8 @@ def float_files(
         changed = stress(folded, spec, pictures.calibration)
         print(f"{spec.name}: {changed} channels rescaled", file=sys.stderr, flush=True)
     if equalized:
-        equalize(folded, spec, pictures.calibration)
+        groups = equalize(folded, spec, pictures.calibration, where_it_pays=equalized == "auto")
+        print(f"{spec.name}: {groups} groups rescaled ({equalized})", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float.tflite"
         path.write_bytes(to_tflite(folded, spec, output))

@@ -7,29 +7,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.deployed import as_trained
-from export.quantization.equalize import Weights, equalizing_factors, find_groups, rescale
+from export.quantization.equalize import Weights, equalizing_factors, expected_gain_db, find_groups, rescale
 from models.blocks import plan_layers
 from models.data import Pixels, normalise
 from models.spec import ModelSpec
 
 BATCH = 8
+LEAST_GAIN_DB = 1.0
+"""What rescaling a group must be expected to gain where only that is rescaled; the estimate is no better than this."""
 IMAGES = 64
 """Of the representative data set, at most: a channel's size is needed to a factor of two only."""
 
 
-def equalize(model: keras.Model, spec: ModelSpec, pixels: Pixels) -> None:
+def equalize(model: keras.Model, spec: ModelSpec, pixels: Pixels, *, where_it_pays: bool = False) -> int:
     """Rescales the channels of a network without batch normalization, which goes on computing the same.
+
+    Returns the number of groups of channels that were rescaled.
 
     Args:
         model: Of `models.build.fold_batch_norm`.
         spec: The network.
         pixels: The representative data set, uint8 `[N, H, W, 3]`.
+        where_it_pays: Only groups whose readers are expected to err less by it.
     """
-    weights = read_weights(model, spec)
-    greatest = greatest_values(model, spec, pixels)
+    weights, rescaled = read_weights(model, spec), 0
+    greatest, squares = channel_sizes(model, spec, pixels)
     for group in find_groups(plan_layers(spec)):
-        rescale(group, weights, equalizing_factors(group, weights, greatest))
+        factors = equalizing_factors(group, weights, greatest)
+        gain_db = expected_gain_db(group, weights, greatest, squares, factors) if where_it_pays else np.inf
+        if gain_db >= LEAST_GAIN_DB:
+            rescale(group, weights, factors)
+            rescaled += 1
     write_weights(model, weights)
+    return rescaled
 
 
 def read_weights(model: keras.Model, spec: ModelSpec) -> Weights:
@@ -46,16 +56,26 @@ def write_weights(model: keras.Model, weights: Weights) -> None:
 
 def greatest_values(model: keras.Model, spec: ModelSpec, pixels: Pixels) -> dict[str, NDArray[np.float64]]:
     """Greatest absolute value of each channel over the pictures, `[channels]` by layer, behind its activation."""
+    return channel_sizes(model, spec, pixels)[0]
+
+
+def channel_sizes(
+    model: keras.Model, spec: ModelSpec, pixels: Pixels
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
+    """Greatest absolute value and mean square of each channel over the pictures, `[channels]` by layer."""
     plan = plan_layers(spec)
     ends = [f"{layer.name}_{layer.activation}" if layer.activation else layer.name for layer in plan]
     outputs = [model.get_layer(name).output for name in ends]
     sizes = [keras.ops.max(keras.ops.abs(y), axis=tuple(range(len(y.shape) - 1))) for y in outputs]
-    measure = keras.Model(model.input, sizes)
+    powers = [keras.ops.sum(keras.ops.mean(y * y, axis=tuple(range(1, len(y.shape) - 1))), axis=0) for y in outputs]
+    measure = keras.Model(model.input, [sizes, powers])
     # Spread over the sample, which is in the order of its classes.
     chosen = pixels[:: -(-len(pixels) // IMAGES)]
-    found = [np.zeros(layer.channels) for layer in plan]
+    found, squares = ([np.zeros(layer.channels) for layer in plan] for _ in range(2))
     for start in range(0, len(chosen), BATCH):
         batch = normalise(as_trained(chosen[start : start + BATCH], spec.preprocessing), spec.preprocessing)
-        for row, values in enumerate(measure(batch, training=False)):
-            found[row] = np.maximum(found[row], np.asarray(values, np.float64))
-    return {layer.name: values for layer, values in zip(plan, found, strict=True)}
+        for row, (size, power) in enumerate(zip(*measure(batch, training=False), strict=True)):
+            found[row] = np.maximum(found[row], np.asarray(size, np.float64))
+            squares[row] += np.asarray(power, np.float64) / len(chosen)
+    names = [layer.name for layer in plan]
+    return dict(zip(names, found, strict=True)), dict(zip(names, squares, strict=True))

@@ -19,6 +19,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from export.deployed import FRONT, as_trained, front, has_front
 from export.equalized import equalize
+from export.quantization.settings import Equalize
 from export.tflite_file import name_tensors, read_model, write_model
 from export.work import WorkFiles, save_array
 from models.blocks import plan_layers
@@ -197,7 +198,7 @@ def convert_float(
     onnx: bool,
     work: WorkFiles,
     *,
-    equalized: bool = False,
+    equalized: Equalize = False,
 ) -> None:
     """Loads the checkpoint and makes the float files and, unless they are there, the Keras model's own answers.
 
@@ -208,7 +209,7 @@ def convert_float(
         output: `probabilities` or `logits`.
         onnx: Also convert to ONNX.
         work: Where the pictures are and the results go.
-        equalized: Rescale the channels of a network of the zoo for the 8-bit files; see `export.equalized`.
+        equalized: Rescale the channels of a network of the zoo for the 8-bit files, all or where it pays.
 
     Raises:
         WeightsError: the checkpoint does not serve.
@@ -221,7 +222,7 @@ def convert_float(
     report(Progress(stage=FLOAT_STAGE, done=1, total=steps, detail="TFLite"))
     deployed = model if spec.own else fold_batch_norm(model, spec)
     if equalized and not spec.own:
-        equalize(deployed, spec, np.load(work.calibration_pixels))
+        equalize(deployed, spec, np.load(work.calibration_pixels), where_it_pays=equalized == "auto")
     work.float_tflite.write_bytes(to_tflite(deployed, spec, output))
     del deployed
     _give_back_memory()

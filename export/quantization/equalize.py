@@ -111,6 +111,57 @@ def scalable(group: Group, greatest: Mapping[str, Channels], factors: Channels) 
     return passing
 
 
+def expected_gain_db(
+    group: Group,
+    weights: Weights,
+    greatest: Mapping[str, Channels],
+    squares: Mapping[str, Channels],
+    factors: Channels,
+) -> float:
+    """By how much these factors raise the SQNR of what reads the group, the mean over all output channels.
+
+    Two things err: the group's activations, in steps of a 255th of their greatest value, and the kernels that read
+    them, in steps of a 127th of each output channel's greatest weight. Either error is even over a step.
+
+    Args:
+        group: Of the network's tensors.
+        weights: Of all layers.
+        greatest: Greatest absolute value of each channel over the representative data set, by tensor.
+        squares: Mean square of each channel over it, by tensor.
+        factors: By what to divide each channel.
+    """
+    before, after = (_sqnr_db(group, weights, greatest, squares, f) for f in (np.ones_like(factors), factors))
+    return after - before
+
+
+def _sqnr_db(
+    group: Group,
+    weights: Weights,
+    greatest: Mapping[str, Channels],
+    squares: Mapping[str, Channels],
+    factors: Channels,
+) -> float:
+    """Of the outputs of the kernels that read the group's tensors, each read as the one that is like it."""
+    found = []
+    for layer in group.readers:
+        name = layer.inputs[0]
+        step = float((greatest[name] / factors).max()) / 255
+        power, kernel = squares[name] / factors**2, weights[layer.name][0].astype(np.float64)
+        # To [positions, inputs, outputs]; a depthwise kernel has one input for each output.
+        depthwise = layer.kind == "depthwise"
+        rows = kernel.reshape(-1, *kernel.shape[-2:]) * factors[:, None]
+        rows, signal = (rows[..., 0], power) if depthwise else (rows, power[:, None])
+        axes = (0,) if depthwise else (0, 1)
+        weight_step = np.abs(rows).max(axis=axes) / 127
+        useful = np.sum(rows**2 * signal, axis=axes)
+        positions = len(rows)
+        reading = positions * power if depthwise else positions * power.sum()
+        error = np.sum(rows**2, axis=axes) * step**2 / 12 + reading * weight_step**2 / 12
+        alive = useful > 0
+        found += list(10 * np.log10(useful[alive] / error[alive]))
+    return float(np.mean(found)) if found else 0.0
+
+
 def rescale(group: Group, weights: Weights, factors: Channels) -> None:
     """Divides the channels of a group where they are made, and multiplies them where they are read."""
     for layer in group.producers:

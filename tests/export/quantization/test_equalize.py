@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from export.equalized import equalize, greatest_values, read_weights
-from export.quantization.equalize import Group, equalizing_factors, find_groups, rescale, scalable
+from export.quantization.equalize import (
+    Channels,
+    Group,
+    Weights,
+    equalizing_factors,
+    expected_gain_db,
+    find_groups,
+    rescale,
+    scalable,
+)  # fmt: skip
 from models.blocks import Kind, Layer, plan_layers
 from models.build import build, fold_batch_norm
 from models.data import Pixels, normalise
@@ -137,3 +146,41 @@ def test_factors_share_the_burden_and_a_relu6_limits_them() -> None:
     rescale(group, weights, np.array([1.0, 4.0]))
     assert weights["a"][1].tolist() == [1.0, 0.25]
     assert weights["b"][0].ravel().tolist() == [1.0, 0.25]
+
+
+def two_layers(sizes: list[float], kernel: list[list[float]]) -> tuple[Group, Weights, dict[str, Channels]]:
+    """A convolution with channels of these sizes and a dense layer that reads them, `[in][out]`."""
+    plan = (layer("a", "conv", ("image",)), layer("b", "dense", ("a",)))
+    (group,) = find_groups(plan)
+    weights = {"a": [np.ones((1, 1, 3, 2), np.float32)], "b": [np.array(kernel, np.float32)]}
+    return group, weights, {"a": np.array(sizes)}
+
+
+def test_the_gain_is_that_of_steps_of_the_greatest_channel_and_the_greatest_weight() -> None:
+    group, weights, greatest = two_layers([1.0, 8.0], [[1.0], [1 / 8]])
+    squares = {"a": np.array([1.0, 64.0]) / 3}
+    found = expected_gain_db(group, weights, greatest, squares, np.array([1.0, 8.0]))
+    before = (1 + 1 / 64) * (8 / 255) ** 2 / 12 + (1 + 64) / 3 * (1 / 127) ** 2 / 12
+    after = 2 * (1 / 255) ** 2 / 12 + 2 / 3 * (1 / 127) ** 2 / 12
+    assert found == pytest.approx(10 * np.log10(before / after))
+    assert found > 10
+
+
+def test_no_factors_gain_nothing_and_dead_channels_do_no_harm() -> None:
+    group, weights, greatest = two_layers([1.0, 0.0], [[1.0], [1.0]])
+    squares = {"a": np.array([1 / 3, 0.0])}
+    assert expected_gain_db(group, weights, greatest, squares, np.ones(2)) == 0
+    dead = {"a": np.zeros(2)}
+    assert expected_gain_db(group, weights, dead, dead, np.ones(2)) == 0
+
+
+def test_twins_are_equalized_where_it_pays_and_networks_that_are_alike_are_left_alone() -> None:
+    spec = spec_of("mobilenet_v4_conv_small")
+    model, pixels = folded(spec), pictures(spec.resolution_px)
+    groups = len(find_groups(plan_layers(spec)))
+    equalize(model, spec, pixels)
+    again = equalize(model, spec, pixels, where_it_pays=True)
+    stress(model, spec, pixels)
+    stressed = equalize(model, spec, pixels, where_it_pays=True)
+    assert again <= 0.1 * groups
+    assert stressed >= 0.8 * groups
