@@ -41,6 +41,10 @@ from models.worker import Progress
 from models.zoo import lookup
 from tests.export.quantization.twins import stress
 
+COLUMNS = (
+    "network", "float top-1", "levers", "SQNR dB", "agrees", "drop, points (95 %)", "ONNX agrees", "size, kB", "CPU, us",
+    "s",
+)  # fmt: skip
 MIXED, WIDE = "int8_mixed", "int16x8"
 ALL = QuantizationSettings(ranges="min-max", exact=True, equalize=True, bias_correction=True)
 VARIANTS: Mapping[str, QuantizationSettings] = {
@@ -94,10 +98,7 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true", help="no twins")
     arguments = parser.parse_args()
     output = "logits" if arguments.logits else "probabilities"
-    print(
-        "| network | float top-1 | levers | SQNR dB | agrees | drop, points (95 %) | ONNX agrees | size, kB | CPU, us | s |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     wanted = {name: settings for name, settings in VARIANTS.items() if any(part in name for part in arguments.levers)}
     for given in arguments.checkpoints:
         name, path = given.split("=", 1)
