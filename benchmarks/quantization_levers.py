@@ -42,8 +42,8 @@ from models.zoo import lookup
 from tests.export.quantization.twins import stress
 
 COLUMNS = (
-    "network", "float top-1", "levers", "SQNR dB", "agrees", "drop, points (95 %)", "ONNX agrees", "size, kB", "CPU, us",
-    "s",
+    "network", "float top-1", "levers", "SQNR dB", "agrees", "drop, points (95 %)", "ONNX agrees", "size, kB",
+    "CPU, us", "s",
 )  # fmt: skip
 MIXED, WIDE = "int8_mixed", "int16x8"
 ALL = QuantizationSettings(ranges="min-max", exact=True, equalize=True, bias_correction=True)
