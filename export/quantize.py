@@ -109,7 +109,7 @@ def make_tflite(tflite: bytes, precision: Precision, calibration: Calibration | 
 
 
 def quantize_tflite(tflite: bytes, precision: Precision, ranges: Ranges | None, *, per_tensor: bool = False) -> bytes:
-    """The float file in another precision.
+    """The float file in another precision, without float islands.
 
     Args:
         tflite: The float32 file.

@@ -70,7 +70,8 @@ def output_limit(precision: str, kernels: Kernels) -> OutputLimit:
     if kernels == "gpu":
         return _GPU if precision.startswith("float") else _INT8_OTHER
     if precision.startswith("int8"):
-        return _INT8_SAME if kernels == "xnnpack" else _INT8_OTHER
+        # Float blocks add in another order on another processor, and fall to the other side of a step here and there.
+        return _INT8_SAME if kernels == "xnnpack" and precision != "int8_mixed" else _INT8_OTHER
     return {"dynamic_range": _DYNAMIC, "int16x8": _INT16}.get(precision, _FLOAT)
 
 

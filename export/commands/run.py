@@ -28,7 +28,7 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
         "--precision",
         type=words,
         metavar="NAMES",
-        help=f"comma separated, of {', '.join(names)} (default: all but int16x8)",
+        help=f"comma separated, of {', '.join(names)} (default: all but int8_mixed and int16x8)",
     )
     export.add_argument(
         "--format", type=words, metavar="NAMES", help=f"comma separated, of {', '.join(FORMATS)} (default: both)"
@@ -40,6 +40,11 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
         help="what 8-bit files may lose of the top-1 accuracy, in points of percent, with 95 %% confidence: tries the "
         "levers of --quantization, cheapest first, then float islands, until that is proven",
     )
+    export.add_argument(
+        "--allow-qat",
+        action="store_true",
+        help="of --max-drop: where nothing else serves, train for int8 too (`make train QAT=1`), minutes to hours",
+    )
     export.add_argument("--json", action="store_true", help="print the manifest instead of a table")
     export.set_defaults(run=run)
 
@@ -48,13 +53,21 @@ def run(arguments: argparse.Namespace) -> int:
     """The main job."""
     labels = check_export_options(arguments)
     precisions = select_precisions(arguments.precision, arguments.format)
-    check_budget(arguments.max_drop, arguments.quantization, precisions, arguments.weights)
+    check_budget(
+        arguments.max_drop,
+        arguments.quantization,
+        precisions,
+        arguments.weights,
+        allow_qat=arguments.allow_qat,
+        own=arguments.model.endswith(".keras"),
+    )
     # Not before the names are known to be good: these imports take a moment.
     from export.pipeline import export_model
     from models.files import format_json
 
     with progress_display() as report:
-        request = replace(export_request(arguments, precisions, labels, report), max_drop=arguments.max_drop)
+        request = export_request(arguments, precisions, labels, report)
+        request = replace(request, max_drop=arguments.max_drop, allow_qat=arguments.allow_qat)
         exported = export_model(request, report)
     if arguments.json:
         print(format_json(exported.manifest.to_json()), end="")

@@ -33,6 +33,9 @@ def test_a_file_of_its_own_precision_has_no_faults(row: Precision, trained: "Net
 @pytest.mark.parametrize(("claim", "truth"), IMPOSTORS, ids=lambda row: f"{row.format}-{row.name}")
 def test_a_file_of_another_precision_is_found_out(claim: Precision, truth: Precision, trained: "Network") -> None:
     faults = "; ".join(contents_faults(read_contents(trained.work.made(truth).read_bytes(), claim), claim))
+    assert faults
+    if claim.islands or truth.islands:
+        return
     if claim.weight_dtype != truth.weight_dtype:
         assert f"of its weights are {claim.weight_dtype}, it has {{'{truth.weight_dtype}'" in faults
     if claim.activation_dtype != truth.activation_dtype:
@@ -41,7 +44,6 @@ def test_a_file_of_another_precision_is_found_out(claim: Precision, truth: Preci
         assert f"its input is {truth.input_dtype}, not {claim.input_dtype}" in faults
     if claim.output_dtype != truth.output_dtype:
         assert f"its output is {truth.output_dtype}, not {claim.output_dtype}" in faults
-    assert faults
 
 
 def test_int8_and_int8_npu_differ_by_their_edges_alone(trained: "Network") -> None:

@@ -1,6 +1,7 @@
 """TFLite precisions: lean, loadable everywhere, and fed with a camera's raw bytes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,13 +10,12 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from export.calibrate import input_quantization, measure_ranges
-from export.contents import read_contents
+from export.contents import Intended, contents_faults, read_contents
 from export.metadata.write import add_metadata
 from export.precision import PRECISIONS, Precision
-from export.quantization.bias import with_shifted_biases
 from export.quantization.calibration import load_calibration
 from export.quantization.ranges import Ranges
-from export.quantize import quantize_tflite
+from export.quantize import make_tflite, quantize_tflite
 from export.tflite_file import builtin_name, read_model, write_model
 from models.data import Pixels, load_dataset, normalise, preprocess
 from models.errors import ConversionError
@@ -28,6 +28,9 @@ INT8, NPU, FLOAT32 = (PRECISIONS["tflite", name] for name in ("int8", "int8_npu"
 ROWS = [row for row in PRECISIONS.values() if row.format == "tflite"]
 TFLITE = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 CALIBRATED = pytest.mark.parametrize("row", [row for row in ROWS if row.calibrated], ids=lambda row: row.name)
+THROUGHOUT = pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.calibrated and not row.islands], ids=lambda row: row.name
+)
 
 Run = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -173,7 +176,7 @@ def test_int8_loses_at_most_six_tenths_of_a_point_over_all_pictures(trained: "Ne
     assert float_top1 - top1 <= 0.006
 
 
-@CALIBRATED
+@THROUGHOUT
 def test_weights_have_a_scale_per_channel_and_activations_one(row: Precision, trained: "Network") -> None:
     model = read_model(trained.work.made(row).read_bytes())
     graph = model.subgraphs[0]
@@ -225,11 +228,31 @@ def test_channels_that_see_nothing_load_without_xnnpack_and_keep_their_bias(
 @TFLITE
 def test_the_same_float_file_gives_the_same_bytes(row: Precision, trained: "Network") -> None:
     found = load_calibration(trained.work.calibration)
-    source = with_shifted_biases(trained.work.float_tflite.read_bytes(), found.shifts_for(row))
-    assert (source == trained.work.float_tflite.read_bytes()) == (row.activation_dtype != "int8")
-    made = quantize_tflite(source, row, found.ranges_for(row))
+    made = make_tflite(trained.work.float_tflite.read_bytes(), row, found)
     made = add_metadata(made, trained.notes.info, trained.notes.labels)
     assert made == trained.work.made(row).read_bytes()
+
+
+def test_one_scale_per_kernel_is_told_from_one_per_channel(trained: "Network") -> None:
+    found, source = load_calibration(trained.work.calibration), trained.work.float_tflite.read_bytes()
+    for row in (INT8, NPU):
+        for per_tensor, kind in ((False, "channels"), (True, "one")):
+            made = read_contents(make_tflite(source, row, replace(found, per_tensor=per_tensor)), row)
+            assert made.kernel_scales == {kind: 28}
+            assert contents_faults(made, row, Intended(per_tensor=per_tensor)) == []
+            (fault,) = contents_faults(made, row, Intended(per_tensor=not per_tensor))
+            wanted = "a scale per output channel" if per_tensor else "one scale"
+            assert fault == f"28 of its kernels have not {wanted}, it has {{'{kind}': 28}}"
+
+
+def test_a_file_with_one_scale_per_kernel_computes_with_and_without_xnnpack(trained: "Network") -> None:
+    found, pixels = load_calibration(trained.work.calibration), held_out(trained)[:32]
+    made = make_tflite(trained.work.float_tflite.read_bytes(), INT8, replace(found, per_tensor=True))
+    floats = load(trained.work.made(FLOAT32).read_bytes())(normalise(pixels, trained.spec.preprocessing))
+    for builtin_only in (True, False):
+        answers = load(made, builtin_only=builtin_only)(pixels) / 256
+        assert np.mean(answers.argmax(axis=1) == floats.argmax(axis=1)) >= 29 / 32
+        assert np.abs(answers - floats).mean() < 0.03
 
 
 def test_float32_is_the_float_conversion_itself(trained: "Network") -> None:
@@ -241,8 +264,9 @@ def test_float32_is_the_float_conversion_itself(trained: "Network") -> None:
 def test_quantized_files_are_smaller_as_their_weights_are(row: Precision, trained: "Network") -> None:
     ratio = trained.work.made(row).stat().st_size / trained.work.made(FLOAT32).stat().st_size
     share = {"float32": 1.0, "float16": 0.5, "int8": 0.25}[row.weight_dtype]
-    # Names, scales and biases come on top, and weigh most in the least network.
-    assert share <= ratio <= share + 0.12
+    # Names, scales and biases come on top, and weigh most in the least network; float blocks weigh four times as much.
+    blocks = load_calibration(trained.work.calibration).blocks if row.islands else ()
+    assert share <= ratio <= share + (0.12 if not blocks else 0.4)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row is not FLOAT32], ids=lambda row: row.name)

@@ -94,6 +94,7 @@ def test_shuffled_images_fail_for_every_limit_in_use() -> None:
 def test_the_limit_is_tight_where_kernels_are_the_same() -> None:
     assert output_limit("int8", "xnnpack").max_abs_error < 3 / 256
     assert output_limit("int8", "builtin").max_abs_error == 0.1
+    assert output_limit("int8_mixed", "xnnpack").max_abs_error == 0.1
     assert output_limit("float32", "xnnpack").max_abs_error == 1e-3
     assert output_limit("float16", "gpu").max_abs_error == 0.03
 

@@ -8,10 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from export.quantization.bias import bias_shifts, with_shifted_biases, with_shifted_onnx_biases
+from export.quantization.layers import kernel_layers
 from export.quantization.observe import Activations
 from export.tflite_file import read_model, write_model
 from models.spec import MINUS_ONE_TO_ONE, Preprocessing
-from tests.export.quantization.graphs import tiny_network
+from tests.export.quantization.graphs import small_network, tiny_network
 
 if TYPE_CHECKING:
     from tests.export.conftest import Network
@@ -65,6 +66,31 @@ def test_the_half_grey_level_of_integer_pixels_is_made_up_for() -> None:
     wanted = means(network(weights), MINUS_ONE_TO_ONE)
     got = means(with_shifted_biases(network(rounded(weights)), shifts), stored)
     np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+def test_layers_that_share_their_constants_are_corrected_apart() -> None:
+    model = read_model(small_network())
+    graph = model.subgraphs[0]
+    biases = {tensor.name.decode(): tensor for tensor in graph.tensors if tensor.name.endswith(b"/bias")}
+    one, other = "block_1_depthwise/bias", "block_2_depthwise/bias"
+    biases[one].buffer = biases[other].buffer
+    made = read_model(with_shifted_biases(write_model(model), {one: (1.0,) * 8, other: (-2.0,) * 8}))
+    stored = {
+        tensor.name.decode(): made.buffers[tensor.buffer].data.view(np.float32) for tensor in made.subgraphs[0].tensors
+        if tensor.name.decode() in biases
+    }  # fmt: skip
+    np.testing.assert_allclose(stored[one] - stored[other], 3.0, atol=1e-6)
+
+
+def test_a_depthwise_layer_with_more_outputs_than_inputs_is_corrected() -> None:
+    model = read_model(small_network())
+    layers = {layer.name: layer for layer in kernel_layers(model)}
+    layer = layers["block_1_depthwise/kernel"]
+    layer.multiplier = 2
+    reads = list(layer.reads(np.arange(8 * 8 * 4, dtype=np.float32).reshape(1, 8, 8, 4)))
+    assert [rows.shape for rows in reads] == [(64, 8)] * 9
+    # The centre of the kernel reads each input channel for two outputs.
+    assert list(reads[4][0]) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_the_order_of_the_pictures_changes_no_bit() -> None:

@@ -148,6 +148,16 @@ def test_factors_share_the_burden_and_a_relu6_limits_them() -> None:
     assert weights["b"][0].ravel().tolist() == [1.0, 0.25]
 
 
+def test_channels_that_a_relu6_holds_are_what_the_others_are_made_like() -> None:
+    plan = (layer("a", "conv", ("image",), "relu6"), layer("b", "dense", ("a",)))
+    (group,) = find_groups(plan)
+    # The second was divided by 16 where it is made, and multiplied by it where it is read.
+    weights = {"a": [np.ones((1, 1, 3, 2), np.float32)], "b": [np.array([[1 / 16], [1.0]], np.float32)]}
+    assert equalizing_factors(group, weights, {"a": np.array([6.0, 4 / 16])}).tolist() == [1.0, 1 / 16]
+    # A ReLU6 lets it be multiplied by 8 only.
+    assert equalizing_factors(group, weights, {"a": np.array([6.0, 6 / 16])}).tolist() == [1.0, 1 / 8]
+
+
 def two_layers(sizes: list[float], kernel: list[list[float]]) -> tuple[Group, Weights, dict[str, Channels]]:
     """A convolution with channels of these sizes and a dense layer that reads them, `[in][out]`."""
     plan = (layer("a", "conv", ("image",)), layer("b", "dense", ("a",)))
