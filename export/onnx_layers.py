@@ -10,6 +10,8 @@ KEEPING = ("Transpose", "Squeeze", "Reshape", "Flatten", "Clip", "Relu", "Identi
 """Operators whose output has the range of their input. A Clip is fused into its convolution in TFLite, whose tensor has
 its name and its limited range."""
 
+_CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
+
 _NUMBERED = re.compile(r"__\d+(:\d+)?$")
 """Ends the names that tf2onnx makes up: `Relu6__1165:0`."""
 
@@ -23,12 +25,14 @@ def node_layers(graph: onnx.GraphProto) -> dict[str, str]:
 
     def layer_of(name: str) -> str:
         node = source.get(name)
+        if node is not None and node.op_type in _CONVERSIONS:
+            return layer_of(node.input[0])
         if node is None or not _NUMBERED.search(name):
             return name
         kernels = [given.removesuffix("/kernel") for given in node.input if given.endswith("/kernel")]
         return kernels[0] if kernels else layer_of(node.input[0])
 
     for node in graph.node:
-        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+        if node.op_type not in _CONVERSIONS:
             found[node.name] = layer_of(node.output[0])
     return found
