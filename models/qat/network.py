@@ -5,6 +5,8 @@ Imports Keras and TensorFlow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 from keras import layers
@@ -128,6 +130,16 @@ def unfold(twin: keras.Model, spec: ModelSpec) -> keras.Model:
 def stored_tensors(twin: keras.Model) -> dict[str, Stored]:
     """The layers that hold a range, by the name of the tensor in the TFLite file, in the order of the computation."""
     return {layer.name: layer for layer in twin.layers if isinstance(layer, Stored)}
+
+
+def take_ranges(twin: keras.Model, ranges: Mapping[str, Range]) -> None:
+    """Gives the twin those that `learned_ranges` returned.
+
+    Raises:
+        KeyError: one is missing.
+    """
+    for name, holder in stored_tensors(twin).items():
+        holder.start(ranges[name])
 
 
 def learned_ranges(twin: keras.Model, spec: ModelSpec) -> Ranges:

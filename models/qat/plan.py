@@ -71,7 +71,7 @@ def plan_qat(spec: ModelSpec, dataset: str, build_dir: Path, *, seed: int, wishe
     phase = recipe.phase(spec.resolution_px, epochs, wishes.batch or recipe.batch)
     if own:
         # The pictures it knows.
-        phase = replace(phase, shift=own[-1]["shift"])
+        phase = replace(phase, shift=own[-1].get("shift", 0.0))
     mirrored = wishes.flip
     if mirrored is None:
         mirrored = dataset.partition(":")[0] in MIRRORED_DATASETS and _flipped(record)
