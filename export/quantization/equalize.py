@@ -92,8 +92,20 @@ def equalizing_factors(group: Group, weights: Weights, greatest: Mapping[str, Ch
     read = [_share_of_inputs(weights[layer.name][0]) for layer in group.readers if layer.kind != "depthwise"]
     # A depthwise kernel has a scale for each channel and bears no burden.
     wanted = np.sqrt(share / np.maximum(np.max(read, axis=0), 1e-6)) if read else share
+    held = alive & ~scalable(group, greatest, np.ones_like(wanted))
+    if held.any():
+        # They stay as they are, so that all others are made like them, not like what they would have become.
+        wanted = wanted / np.exp(np.mean(np.log(wanted[held])))
     factors = 2.0 ** np.round(np.log2(np.clip(wanted, 1 / LARGEST_FACTOR, LARGEST_FACTOR)))
+    factors = np.maximum(factors, _least_factors(group, greatest))
     return np.where(alive & scalable(group, greatest, factors), factors, 1.0)
+
+
+def _least_factors(group: Group, greatest: Mapping[str, Channels]) -> Channels:
+    """The smallest power of two up to 1 by which a ReLU6 lets each channel be divided."""
+    largest = np.max([greatest[name] for name in group.clipped or group.tensors], axis=0)
+    limit = CLIP_MARGIN * largest / CLIP if group.clipped else np.zeros_like(largest)
+    return np.asarray(2.0 ** np.ceil(np.log2(np.clip(limit, 1 / LARGEST_FACTOR, 1.0))))
 
 
 def _share_of_inputs(kernel: NDArray[np.float32]) -> Channels:
