@@ -36,7 +36,10 @@ def drop_unread(model: Any) -> None:
 
 
 class CompactBuilder(flatbuffers.Builder):  # type: ignore[misc]
-    """Takes the place of `flatbuffers.Builder` under the generated code; equal calls give equal bytes."""
+    """Takes the place of `flatbuffers.Builder` under the generated code; equal calls give equal bytes.
+
+    What is read of a file are arrays; a list of numbers that somebody put there is written as often as it occurs.
+    """
 
     head: int
 

@@ -95,7 +95,8 @@ def _separate_constants(model: Any) -> None:
                 graph.tensors.append(copy.copy(graph.tensors[index]))
                 inputs[place] = len(graph.tensors) - 1
             taken.add(index)
-        operator.inputs = inputs
+        # As a file has them: lists are not shared when they are written.
+        operator.inputs = np.asarray(inputs, np.int32)
 
 
 def _layer_names(model: keras.Model, spec: ModelSpec) -> list[str]:
