@@ -12,6 +12,10 @@ its name and its limited range."""
 
 _CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
 
+_KERNEL = re.compile(r"(.+)/kernel(_DequantizeLinear_Output)?")
+"""A layer's constant, as it is or behind what ONNX Runtime puts before it, which also gives a convolution the name of
+the Clip behind it, when it takes that out."""
+
 _NUMBERED = re.compile(r"__\d+(:\d+)?$")
 """Ends the names that tf2onnx makes up: `Relu6__1165:0`."""
 
@@ -29,7 +33,7 @@ def node_layers(graph: onnx.GraphProto) -> dict[str, str]:
             return layer_of(node.input[0])
         if node is None or not _NUMBERED.search(name):
             return name
-        kernels = [given.removesuffix("/kernel") for given in node.input if given.endswith("/kernel")]
+        kernels = [match.group(1) for given in node.input if (match := _KERNEL.fullmatch(given))]
         return kernels[0] if kernels else layer_of(node.input[0])
 
     for node in graph.node:

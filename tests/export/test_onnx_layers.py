@@ -32,6 +32,19 @@ def test_what_is_numbered_belongs_to_its_kernel_or_to_what_it_reads() -> None:
     assert list(found.values()) == ["image", "conv_1", "conv_1", "flatten", "classifier", "logits"]
 
 
+def test_a_convolution_without_its_clip_is_known_by_its_int8_kernel() -> None:
+    found = node_layers(
+        graph(
+            node("DequantizeLinear", ["conv_2/kernel_quantized"], "conv_2/kernel_DequantizeLinear_Output"),
+            node("Conv", ["image", "conv_2/kernel_DequantizeLinear_Output"], "Relu6__9:0"),
+            node("QuantizeLinear", ["Relu6__9:0"], "Relu6__9:0_q"),
+            node("DequantizeLinear", ["Relu6__9:0_q"], "Relu6__9:0_dq"),
+            node("Squeeze", ["Relu6__9:0_dq"], "pool_Squeeze__5:0"),
+        )
+    )
+    assert list(found.values()) == ["conv_2", "conv_2"]
+
+
 def constant(name: str, kind: int) -> onnx.TensorProto:
     return helper.make_tensor(name, kind, [1, 1], [1])
 
