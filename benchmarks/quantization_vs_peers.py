@@ -172,11 +172,12 @@ def judge(found: Found) -> list[goals.Goal]:
     """Which goals this subject meets."""
     title, losses = found.subject.title, found.losses
     peers = {peer.name: losses[peer.name] for peer in PEERS if peer.name in losses}
+    if found.subject.twin:
+        tried = [tool.name for tool in (OURS, OURS_EQUALIZED) if tool.name in losses]
+        return [goals.twin_goal(title, name, losses[name]) for name in tried]
     if OURS.name not in losses:
         return []
-    verdicts = goals.goals(title, peers, losses[OURS.name], twin=found.subject.twin)
-    if found.subject.twin:
-        return verdicts
+    verdicts = goals.goals(title, peers, losses[OURS.name])
     sizes = {t.name: len(found.results[t.name].content) for t in PEERS if t.format == "tflite" and t.name in peers}
     if sizes:
         verdicts.append(goals.size_goal(title, sizes, len(found.results[OURS.name].content)))

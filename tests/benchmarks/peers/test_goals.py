@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.peers.goals import Goal, formats_goal, goals, latency_goal, pictures_goal, size_goal
+from benchmarks.peers.goals import Goal, formats_goal, goals, latency_goal, pictures_goal, size_goal, twin_goal
 from benchmarks.peers.measures import Loss
 from device_bench.stats.ratios import paired_ratio
 
@@ -20,7 +20,7 @@ def met(*verdicts: Goal) -> list[bool]:
 
 
 def test_what_just_meets_the_goals_meets_them() -> None:
-    verdicts = goals("v2", PEERS, OURS, twin=False)
+    verdicts = goals("v2", PEERS, OURS)
     assert met(*verdicts) == [True] * 3
     assert verdicts[1].text == "disagreement at most 0.5 x the best peer's: 0.50 x near's"
     assert verdicts[2].text == "SQNR at least 3 dB above the best peer's: +3.0 dB to clear's"
@@ -36,21 +36,21 @@ def test_what_just_meets_the_goals_meets_them() -> None:
     ],
 )
 def test_what_is_a_little_worse_misses_one(change: dict[str, float], missed: int) -> None:
-    verdicts = met(*goals("v2", PEERS, replace(OURS, **change), twin=False))
+    verdicts = met(*goals("v2", PEERS, replace(OURS, **change)))
     assert verdicts == [row != missed for row in range(3)]
 
 
 def test_v3_small_and_twins_may_lose_half_a_point() -> None:
     worse = replace(OURS, drop=0.005, drop_high=0.01)
-    assert met(goals("mobilenet_v3_small_1.0", PEERS, worse, twin=False)[0]) == [True]
-    assert met(goals("mobilenet_v2_1.0", PEERS, worse, twin=False)[0]) == [False]
-    assert met(*goals("v2 twin", PEERS, worse, twin=True)) == [True]
-    assert met(*goals("v2 twin", PEERS, replace(worse, drop=0.0051), twin=True)) == [False]
+    assert met(goals("mobilenet_v3_small_1.0", PEERS, worse)[0]) == [True]
+    assert met(goals("mobilenet_v2_1.0", PEERS, worse)[0]) == [False]
+    assert met(twin_goal("v2 twin", "ours", worse)) == [True]
+    assert met(twin_goal("v2 twin", "ours", replace(worse, drop=0.0051))) == [False]
 
 
 def test_peers_that_agree_with_the_float_network_always_cannot_be_halved() -> None:
     perfect = {"near": replace(OURS, disagreement=0.0)}
-    assert not goals("v2", perfect, OURS, twin=False)[1].met
+    assert not goals("v2", perfect, OURS)[1].met
 
 
 def test_size_is_held_against_the_smallest_peer() -> None:
