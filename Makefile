@@ -5,14 +5,14 @@ PY := .venv/bin/python
 
 # Values given by the user. $(value) takes the text as it was typed, so that a `$(shell …)` in it is never run by make;
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
-GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES QUANTIZATION MAX_DROP SEED EPOCHS OUTPUT AUTHOR LICENSE \
+GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES QUANTIZATION MAX_DROP ALLOW_QAT SEED EPOCHS OUTPUT AUTHOR LICENSE \
   JSON PYTHON UPGRADE DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT AA ENGINE BATCH \
   GPU_INDEX OLD NEW MAX_REGRESSION ACROSS PURPOSE RECIPE BATCH_SIZE FINE_TUNE FROZEN_EPOCHS FLIP CLASS_WEIGHTS MIXED_PRECISION TENSORBOARD \
   WORKERS WORKER_INDEX WORKER_TIMEOUT QAT
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
 # Switches: what means no is as good as not given.
-$(foreach name,JSON UPGRADE RESUME DRY_RUN STRICT AA TENSORBOARD QAT,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
+$(foreach name,JSON UPGRADE ALLOW_QAT RESUME DRY_RUN STRICT AA TENSORBOARD QAT,$(eval override $(name) := $$(filter-out 0 no No NO false False FALSE off Off OFF,$$($(name)))))
 
 # Any other variable on the command line is mistyped; `override` above has taken the known ones from that origin.
 $(foreach .name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(.name)))),\
@@ -40,7 +40,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'export:   MODEL [WEIGHTS DATASET LABELS PRECISION FORMAT CALIBRATION_IMAGES QUANTIZATION=equalize,... MAX_DROP=points'
-	@echo '          SEED OUTPUT=probabilities|logits AUTHOR LICENSE JSON=1]; of your own: MODEL=path/to/x.keras PREPROCESSING=bytes|...'
+	@echo '          ALLOW_QAT=1 SEED OUTPUT=probabilities|logits AUTHOR LICENSE JSON=1]; of your own: MODEL=path/to/x.keras PREPROCESSING=bytes|...'
 	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but MAX_DROP; TFLite only]'
 	@echo 'diagnose: MODEL [WEIGHTS DATASET PREPROCESSING PRECISION=int8 JSON=1]; MODEL may be the folder that export made'
 	@echo 'train:    MODEL [DATASET RECIPE EPOCHS BATCH_SIZE FINE_TUNE=imagenet|x.keras FROZEN_EPOCHS FLIP=on|off'
@@ -78,7 +78,7 @@ export: setup ## turn MODEL into verified .tflite and .onnx files under build/
 	@$(PY) -m export run "--model=$$MODEL" $${WEIGHTS:+"--weights=$$WEIGHTS"} $${DATASET:+"--dataset=$$DATASET"} \
 	  $${PREPROCESSING:+"--preprocessing=$$PREPROCESSING"} $${LABELS:+"--labels=$$LABELS"} \
 	  $${PRECISION:+"--precision=$$PRECISION"} $${FORMAT:+"--format=$$FORMAT"} \
-	  $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} $${QUANTIZATION:+"--quantization=$$QUANTIZATION"} $${MAX_DROP:+"--max-drop=$$MAX_DROP"} \
+	  $${CALIBRATION_IMAGES:+"--calibration-images=$$CALIBRATION_IMAGES"} $${QUANTIZATION:+"--quantization=$$QUANTIZATION"} $${MAX_DROP:+"--max-drop=$$MAX_DROP"} $(if $(ALLOW_QAT),--allow-qat) \
 	  $${SEED:+"--seed=$$SEED"} $${OUTPUT:+"--output=$$OUTPUT"} $${AUTHOR:+"--author=$$AUTHOR"} $${LICENSE:+"--license=$$LICENSE"} \
 	  $(if $(filter-out 0,$(JSON)),--json)
 

@@ -11,11 +11,8 @@ from pathlib import Path
 
 from export.artifact import (
     LABELS_FILE,
-    MANIFEST_FILE,
     Manifest,
     Verification,
-    artifact_path,
-    load_manifest,
     save_manifest,
 )
 from export.budget.ladder import Ladder
@@ -25,7 +22,8 @@ from export.checks import check_data, check_labels, check_reference, check_uncha
 from export.deployed import deployed
 from export.metadata.info import compose_info
 from export.metadata.labels import format_labels, parse_labels
-from export.precision import PRECISIONS, Limits, Precision, for_budget, for_random_weights
+from export.precision import Limits, Precision, for_budget, for_random_weights
+from export.publish import publish
 from export.quantization.learned import learned_settings, ranges_on_record
 from export.quantization.settings import DEFAULTS, METHODS, QuantizationSettings
 from export.stages import (
@@ -40,14 +38,16 @@ from export.stages import (
     verify_stage,
 )
 from export.work import WorkFiles
-from models.checkpoint import TrainedModel, run_folder
-from models.data import find_dataset
+from models.checkpoint import TrainedModel, load_trained, run_folder
+from models.data import dataset_slug, find_dataset
 from models.errors import ToolchainError
-from models.files import output_errors, replace_file, work_folder, write_file
+from models.files import output_errors, work_folder
 from models.given import own_weights
 from models.imagenet.released import CLASS_COUNT, IMAGENET
+from models.qat.plan import plan_qat, qat_folder
 from models.spec import ModelSpec, Preprocessing
-from models.weights import RANDOM, check_choice, obtain_weights
+from models.training.recipes import QAT, Wishes
+from models.weights import AUTO, RANDOM, check_choice, obtain_weights, train_now
 from models.worker import Report, Task, run_in_worker, run_in_workers
 
 
@@ -75,6 +75,8 @@ class ExportRequest:
     """The levers that 8-bit files are made with."""
     max_drop: float | None = None
     """What 8-bit files may lose of the top-1 accuracy, 0..1, proven; the levers are then found, not given."""
+    allow_qat: bool = False
+    """Whether the network may be trained for int8 where nothing else keeps that budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +133,11 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
             ladder = Ladder(
                 spec=spec, files=files, checkpoint=weights.path, output=request.output, notes=notes, folder=folder,
                 work=work, may_mix=may_mix(request.precisions),
+                train_qat=partial(_train_for_int8, request, weights, report) if request.allow_qat else None,
             )  # fmt: skip
             climbed = ladder.find(request.max_drop, origin, report)
+            if climbed.taken.checkpoint == QAT:
+                return _of_qat(request, climbed, report)
             request = _taking(request, climbed)
             if request.quantization.equalize:
                 _convert(request, spec, weights, work, report)
@@ -144,7 +149,7 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
         judged = dict(zip(made, verdicts, strict=True))
         manifest = _describe(request, spec, notes, weights, prepared, judged, failures, work)
         manifest = replace(manifest, budget=climbed.to_json() if climbed else None)
-        published, removed = _publish(folder, manifest, made, notes.labels, work)
+        published, removed = publish(folder, manifest, made, notes.labels, work)
     return Exported(folder=folder, manifest=published, passed=manifest.passed, removed=removed, climbed=climbed)
 
 
@@ -155,6 +160,25 @@ def _taking(request: ExportRequest, climbed: Climbed) -> ExportRequest:
         quantization=climbed.taken.settings,
         precisions=with_islands(request.precisions, climbed.taken),
     )
+
+
+def _train_for_int8(request: ExportRequest, weights: TrainedModel, report: Report) -> TrainedModel:
+    """What quantization-aware training makes of the weights; trains now unless this machine has."""
+    folder = qat_folder(request.build_dir, request.spec.name, dataset_slug(request.dataset))
+    trained = load_trained(folder)
+    if trained and trained.record["started_from_sha256"] == weights.sha256:
+        return trained
+    wishes = Wishes(fine_tune=None if request.weights == AUTO else str(weights.path))
+    settings = plan_qat(request.spec, request.dataset, request.build_dir, seed=request.seed, wishes=wishes)
+    return train_now(request.spec, request.dataset, settings, folder, report)
+
+
+def _of_qat(request: ExportRequest, climbed: Climbed, report: Report) -> Exported:
+    """The files of the weights that learned as int8 computes, in the folder that is theirs."""
+    made = export_model(replace(request, weights=QAT, max_drop=None, allow_qat=False), report)
+    manifest = replace(made.manifest, budget=climbed.to_json())
+    save_manifest(made.folder, manifest)
+    return replace(made, manifest=manifest, passed=made.passed and climbed.met, climbed=climbed)
 
 
 def _find_weights(request: ExportRequest, report: Report) -> TrainedModel:
@@ -287,30 +311,3 @@ def _verify_files(
 
     tasks = [Task(verify_stage, (precision, limits(precision), files.preprocessing, work)) for precision in made]
     return run_in_workers(tasks, at_once=max(1, min(os.cpu_count() or 1, 4)), report=report)
-
-
-def _publish(
-    folder: Path, manifest: Manifest, made: tuple[Precision, ...], labels: bytes, work: WorkFiles
-) -> tuple[Manifest, tuple[str, ...]]:
-    """Moves the made files to their final names and writes the manifest that lists all that now stands there.
-
-    Returns that manifest, and the names of earlier files that had to go.
-    """
-    name = manifest.model["name"]
-    before = load_manifest(folder)
-    kept = before.of_same_origin(manifest) if before else ()
-    complete = manifest.with_artifacts(kept)
-    staying, removed = {artifact.file for artifact in kept}, []
-    with output_errors(folder):
-        # From here to the end there is no manifest, so that none can lie, wherever this is interrupted.
-        (folder / MANIFEST_FILE).unlink(missing_ok=True)
-        for precision in PRECISIONS.values():
-            final = artifact_path(folder, name, precision)
-            if precision in made:
-                replace_file(work.made(precision), final)
-            elif final.name not in staying and final.exists():
-                final.unlink()
-                removed.append(final.name)
-    write_file(folder / LABELS_FILE, labels)
-    save_manifest(folder, complete)
-    return complete, tuple(removed)

@@ -62,7 +62,7 @@ class WorkFiles:
         other.folder.mkdir(exist_ok=True)
         for path in (self.test_pixels, self.test_classes, self.calibration_pixels, self.reference):
             link = other.folder / path.name
-            if not link.exists():
+            if not link.is_symlink():
                 link.symlink_to(path.resolve())
         return other
 

@@ -91,6 +91,7 @@ def test_export_passes_every_given_option_as_one_argument(clone: Path) -> None:
         "CALIBRATION_IMAGES=64",
         "QUANTIZATION=percentile,equalize",
         "MAX_DROP=0.5",
+        "ALLOW_QAT=1",
         "SEED=7",
         "OUTPUT=logits",
         "JSON=1",
@@ -98,7 +99,8 @@ def test_export_passes_every_given_option_as_one_argument(clone: Path) -> None:
     assert json.loads(ran.stdout) == [
         *("-m", "export", "run", "--model=mobilenet_v2_1.4", "--weights=my weights.keras", "--dataset=digits"),
         *("--precision=int8,float16", "--format=tflite", "--calibration-images=64"),
-        *("--quantization=percentile,equalize", "--max-drop=0.5", "--seed=7", "--output=logits", "--json"),
+        *("--quantization=percentile,equalize", "--max-drop=0.5", "--allow-qat", "--seed=7", "--output=logits"),
+        "--json",
     ]
 
 

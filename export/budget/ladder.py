@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,9 +12,13 @@ from export.budget.kept import KeptResults
 from export.budget.measure import format_drop, rung_stage
 from export.budget.rungs import LEVERS, Climbed, Rung, RungResult, check_provable
 from export.budget.wanted import MIXED
+from export.quantization.learned import ranges_on_record
+from export.quantization.settings import LEARNED
 from export.stages import Notes, convert_stage
 from export.work import WorkFiles
+from models.checkpoint import TrainedModel
 from models.spec import ModelSpec
+from models.training.recipes import QAT
 from models.worker import Progress, Report, run_in_worker
 
 FLOAT_BLOCKS = (1, 2, 4, 8)
@@ -37,6 +41,8 @@ class Ladder:
     """Holds the float file without equalization, pictures and answers."""
     may_mix: bool
     """Whether files with float islands serve."""
+    train_qat: Callable[[], TrainedModel] | None = None
+    """Gives the weights of quantization-aware training, where it is allowed."""
 
     def find(self, max_drop: float, origin: Manifest, report: Report) -> Climbed:
         """Climbs until a rung's TFLite file is proven to keep the budget.
@@ -60,6 +66,8 @@ class Ladder:
         )
 
         def measure(rung: Rung) -> RungResult:
+            if rung.checkpoint == QAT and self.train_qat:
+                return self._measure_qat(rung, self.train_qat(), report)
             if known := kept.find(rung):
                 report(Progress(stage=f"rung {rung.name}", done=1, total=1, detail=f"{format_drop(known)}, known"))
                 return known
@@ -73,13 +81,21 @@ class Ladder:
         return climb(max_drop, levers, measure, self._beyond)
 
     def _beyond(self, best: Rung) -> Sequence[Rung]:
-        """The rungs that cost size and latency."""
-        if not self.may_mix:
-            return ()
-        return [
+        """The rungs that cost size and latency, then the one that costs a training."""
+        rungs = [
             Rung(name=f"mixed {blocks}", settings=replace(best.settings, float_blocks=blocks), precision=MIXED)
             for blocks in FLOAT_BLOCKS
         ]
+        trained = Rung(name=QAT, settings=LEARNED, checkpoint=QAT)
+        return [*(rungs if self.may_mix else ()), *([trained] if self.train_qat else ())]
+
+    def _measure_qat(self, rung: Rung, weights: TrainedModel, report: Report) -> RungResult:
+        """Against the answers of the float network that the training started from."""
+        work = self.work.beside(QAT)
+        run_in_worker(convert_stage, self.spec, weights.path, self.output, False, work, rung.settings, report=report)
+        learned = ranges_on_record(weights)
+        result: RungResult = run_in_worker(rung_stage, rung, self.files, self.notes, work, learned, report=report)
+        return result
 
     def _floats(self, rung: Rung, report: Report) -> WorkFiles:
         """Where the float file is that a rung starts from; makes it when it is the first to need it."""

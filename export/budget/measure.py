@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -17,7 +18,14 @@ from models.spec import ModelSpec
 from models.worker import Progress, Report
 
 
-def rung_stage(report: Report, rung: Rung, spec: ModelSpec, notes: Notes, work: WorkFiles) -> RungResult:
+def rung_stage(
+    report: Report,
+    rung: Rung,
+    spec: ModelSpec,
+    notes: Notes,
+    work: WorkFiles,
+    learned: Mapping[str, tuple[float, float]] | None = None,
+) -> RungResult:
     """Makes a rung's file of the float file and compares it with the Keras model's answers.
 
     Args:
@@ -26,6 +34,7 @@ def rung_stage(report: Report, rung: Rung, spec: ModelSpec, notes: Notes, work: 
         spec: The network, with the preprocessing that the files take.
         notes: What is written into the file, which is part of its size.
         work: Where the float file, the pictures and the answers are.
+        learned: Ranges of quantization-aware training, where the float file is of its weights.
 
     Raises:
         ConversionError: the file cannot be made.
@@ -35,7 +44,7 @@ def rung_stage(report: Report, rung: Rung, spec: ModelSpec, notes: Notes, work: 
     from export.contents import read_contents
 
     precision = PRECISIONS["tflite", rung.precision]
-    refusal = calibrate_stage(report, spec, rung.settings, work, precision.islands)
+    refusal = calibrate_stage(report, spec, rung.settings, work, precision.islands, dict(learned) if learned else None)
     failures = {} if refusal else tflite_stage(report, (precision,), notes, work)
     if refusal or failures:
         raise ConversionError(refusal or next(iter(failures.values())))

@@ -10,8 +10,8 @@ from typing import Any
 from export.quantization.settings import DEFAULTS, NAIVE, QuantizationSettings
 from models.errors import DataError
 
-FLOAT, QAT = "float", "qat"
-"""The checkpoints a rung may start from: the one given, and the one trained for 8 bits."""
+FLOAT = "float"
+"""The checkpoint that a rung starts from, unless it is the one of quantization-aware training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class Rung:
     precision: str = "int8"
     """Or `int8_mixed`, with float islands."""
     checkpoint: str = FLOAT
+    """Or `qat`."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value."""

@@ -13,14 +13,20 @@ _REPLACED = {"int8": MIXED, "int8_npu": MIXED}
 """What stands for a precision that has no float islands, once only those keep the budget."""
 
 
-def check_budget(max_drop: float | None, words: str, precisions: Sequence[Precision], weights: str) -> None:
+def check_budget(
+    max_drop: float | None, words: str, precisions: Sequence[Precision], weights: str, *, allow_qat: bool, own: bool
+) -> None:
     """Refuses what a budget cannot be combined with, before anything is made.
 
     Raises:
         UsageError: it cannot.
     """
     if max_drop is None:
+        if allow_qat:
+            raise UsageError("--allow-qat is about how --max-drop may be met; name the points with --max-drop")
         return
+    if allow_qat and (own or weights == "imagenet"):
+        raise UsageError("--allow-qat is for networks of the zoo that were trained on the data set; leave it out")
     if words:
         raise UsageError("--max-drop chooses the levers itself; leave --quantization out")
     if weights == "random":

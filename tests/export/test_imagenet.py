@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from export.pipeline import ExportRequest, _class_names
+from export.checks import class_names
+from export.pipeline import ExportRequest
 from models.errors import DataError
 from models.imagenet import RELEASES
 from models.imagenet.classes import imagenet_classes, imagenet_labels
@@ -126,7 +127,7 @@ def test_an_own_network_of_imagenets_classes_is_told_what_it_needs(classes: int,
         build_dir=Path("build"),
     )
     with pytest.raises(DataError) as raised:
-        _class_names(request, ("n01440764", "n01443537", "n01484850"))
+        class_names(request, ("n01440764", "n01443537", "n01484850"))
     assert str(raised.value) == message
 
 

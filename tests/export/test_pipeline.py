@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import export.pipeline
+import export.publish
 from export.artifact import Check, Verification, artifact_path, load_manifest
 from export.pipeline import Exported, ExportRequest, export_model
 from export.precision import PRECISIONS, Limits, Precision, select_precisions
@@ -437,7 +438,7 @@ def ending(works: Works, build_dir: Path, monkeypatch: pytest.MonkeyPatch, step:
     left = step
     with monkeypatch.context() as patched:
         for name in STEPS:
-            real = getattr(export.pipeline, name)
+            real = getattr(export.publish, name)
 
             def operation(*args: Any, real: Callable[..., Any] = real) -> Any:
                 nonlocal left
@@ -449,7 +450,7 @@ def ending(works: Works, build_dir: Path, monkeypatch: pytest.MonkeyPatch, step:
                     raise _EndedError
                 return result
 
-            patched.setattr(export.pipeline, name, operation)
+            patched.setattr(export.publish, name, operation)
         try:
             run(works, build_dir, calibration_images=64)
         except _EndedError:

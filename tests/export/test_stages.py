@@ -105,9 +105,9 @@ def test_files_that_crash_are_refused_or_compute_nonsense_fail_by_name_and_the_g
 
 DYING = """
 import os, signal, sys
-import export.pipeline as pipeline
+import export.publish as publish
 
-real, left = pipeline.replace_file, int(os.environ["LEFT"])
+real, left = publish.replace_file, int(os.environ["LEFT"])
 
 def replace_file(made, final):
     global left
@@ -117,7 +117,7 @@ def replace_file(made, final):
         os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":
-    pipeline.replace_file = replace_file
+    publish.replace_file = replace_file
     from export.__main__ import main
     from models.cli import run
     run(main)

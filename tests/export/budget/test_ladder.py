@@ -85,7 +85,7 @@ class Works:
         self.converted: list[Path] = []
         self.made: list[tuple[Rung, Path]] = []
 
-    def run_in_worker(self, function: Callable[..., Any], *args: Any, report: Any = None) -> Any:
+    def run_in_worker(self, function: Callable[..., Any], *args: Any, **_: object) -> Any:
         work = next(value for value in args if isinstance(value, WorkFiles))
         if function is convert_stage:
             work.float_tflite.write_bytes(b"")

@@ -24,9 +24,25 @@ def test_what_makes_no_sense_with_a_budget_is_refused(
     words: str, names: list[str] | None, weights: str, message: str
 ) -> None:
     precisions = select_precisions(names, ["tflite"])
-    check_budget(None, words, precisions, weights)
+    check_budget(None, words, precisions, weights, allow_qat=False, own=False)
     with pytest.raises(UsageError, match=message):
-        check_budget(0.01, words, precisions, weights)
+        check_budget(0.01, words, precisions, weights, allow_qat=False, own=False)
+
+
+@pytest.mark.parametrize(
+    ("max_drop", "weights", "own", "message"),
+    [
+        (None, "auto", False, r"^--allow-qat is about how --max-drop may be met; name the points with --max-drop$"),
+        (0.01, "imagenet", False, r"^--allow-qat is for networks of the zoo that were trained on the data set; "),
+        (0.01, "auto", True, r"^--allow-qat is for networks of the zoo that were trained on the data set; "),
+    ],
+)
+def test_training_for_int8_is_refused_where_it_cannot_be(
+    max_drop: float | None, weights: str, own: bool, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_budget(max_drop, "", DEFAULT, weights, allow_qat=True, own=own)
+    check_budget(0.01, "", DEFAULT, "auto", allow_qat=True, own=False)
 
 
 def test_files_with_islands_stand_for_those_without_only_if_they_were_taken() -> None:
