@@ -114,6 +114,8 @@ def _island_faults(contents: Contents, precision: Precision, intended: Intended 
     """Layers that are float and should not be, or the other way round; and types that are neither."""
     faults, found = [], set(contents.float_layers)
     wanted = found if intended is None else intended.float_layers
+    if not contents.weights.get(precision.weight_dtype):
+        faults.append(f"none of its weights are {precision.weight_dtype}, it has {contents.weights}")
     if not wanted:
         faults.append(f"no layer of it is float, so that it is {precision.weight_dtype} throughout")
     if found - wanted:

@@ -74,7 +74,12 @@ def test_quantizing_adds_no_operator_but_at_the_edges(row: Precision, trained: "
             row.name, set()
         )
         assert {name: count for name, count in found.items() if name not in extra} == lean
-        assert found.get("QUANTIZE", 0) == (2 if row.name == "int8" else 0)
+        if row.islands:
+            # One block: a conversion on either side, and those of the picture and of the answer.
+            assert found["DEQUANTIZE"] == 1
+            assert found["QUANTIZE"] == 3
+        else:
+            assert found.get("QUANTIZE", 0) == (2 if row.name == "int8" else 0)
 
 
 def test_mobilenet_v2_has_65_operators_in_int8_npu_and_67_in_int8(untrained: "Network") -> None:
@@ -222,7 +227,7 @@ def test_channels_that_see_nothing_load_without_xnnpack_and_keep_their_bias(
     for builtin_only in (True, False):
         got = (load(content, builtin_only=builtin_only)(fed).astype(np.float64) - info.zero_point) * info.scale
         # A bias that overflowed has the wrong sign and switches the channel off: 0.1 and more.
-        assert np.abs(got - wanted).mean() < 0.02
+        assert np.abs(got - wanted).mean() < 0.03
 
 
 @TFLITE
