@@ -69,6 +69,9 @@ class Works:
         if function in (prepare_stage, check_stage):
             return function(report or (lambda _: None), *args)
         if function is calibrate_stage:
+            work = next(value for value in args if isinstance(value, WorkFiles))
+            for path in self.network.work.folder.glob(f"{work.calibration.name}*"):
+                shutil.copy(path, work.folder)
             return self.refused.get("calibration", "")
         assert function is convert_stage
         given, work = self.network.work, next(value for value in args if isinstance(value, WorkFiles))
