@@ -1,4 +1,4 @@
-"""What quantization-aware training is worth, against calibrated int8 of the same float checkpoint, on all test pictures.
+"""What quantization-aware training is worth, against calibrated int8 of the same checkpoint, on all test pictures.
 
     .venv/bin/python -m benchmarks.qat MODEL ... --dataset shapes:test=10000 [--build-dir DIR] [--steps 31]
 
