@@ -15,7 +15,7 @@ from models.files import sha256_file, work_folder
 from models.imagenet import IMAGENET, find_release
 from models.imagenet.download import swept
 from models.imagenet.obtain import load_obtained, obtain_imagenet
-from models.qat.plan import check_name, qat_folder, qat_source, train_command
+from models.qat.plan import SUFFIX, check_name, qat_folder, qat_source, train_command
 from models.spec import ModelSpec
 from models.training import keep
 from models.training.recipes import QAT, plan_training
@@ -132,6 +132,10 @@ def _from_path(spec: ModelSpec, choice: str) -> TrainedModel:
     if path.stem in (RANDOM, IMAGENET, *DATASETS):
         raise WeightsError(
             f"results of checkpoint {choice} would go where those of --weights {path.stem} go; rename the file"
+        )
+    if path.stem.endswith(SUFFIX):
+        raise WeightsError(
+            f"results of checkpoint {choice} would go where those of quantization-aware training go; rename the file"
         )
     digest = sha256_file(path)
     record = _learned(path, digest)

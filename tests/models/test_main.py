@@ -151,6 +151,12 @@ REFUSED = [
     (("train", "--model", "mobilenet_v4_conv_small", "--fine-tune", "imagenet"), "mobilenet_v4_conv_small"),
     (("train", "--model", "mobilenet_v2_1.0", "--frozen-epochs", "2"), "--frozen-epochs is for --fine-tune"),
     (("train", "--model", "mobilenet_v2_1.0", "--seed", "-1"), "--seed"),
+    (("train", "--model", "mobilenet_v2_1.0", "--qat"), "train it with `make train MODEL=mobilenet_v2_1.0`"),
+    (("train", "--model", "mobilenet_v2_1.0", "--qat", "--recipe", "vgg"), "--recipe vgg and --qat"),
+    (
+        ("train", "--model", "mobilenet_v2_1.0", "--qat", "--workers", "a:1,b:2", "--worker-index", "0"),
+        "--workers and --qat",
+    ),
     (("info", "mobilenet_v5"), "unknown model 'mobilenet_v5'; did you mean mobilenet_"),
     (("info",), "NAME"),
     (("train",), "--model"),

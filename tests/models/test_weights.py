@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import models.weights
-from models.checkpoint import JSON_FILE, KERAS_FILE, TrainedModel, load_trained
+from models.checkpoint import JSON_FILE, KERAS_FILE, TrainedModel, load_trained, save_trained
 from models.data import dataset_slug, load_digits
 from models.errors import OutputError, TrainingError, WeightsError
 from models.files import work_folder
@@ -23,7 +23,7 @@ from models.spec import ModelSpec
 from models.training import keep
 from models.training.recipes import plan_training
 from models.training.settings import Phase, TrainSettings
-from models.weights import obtain_weights, train_now
+from models.weights import obtain_weights, train_now, weights_source
 from models.worker import Progress, Report
 from models.zoo import MODELS
 
@@ -406,3 +406,61 @@ def test_a_finished_training_forgets_where_it_stood(tmp_path: Path, made: list[t
     obtain(tmp_path, "auto")
     assert len(made) == 1
     assert not (folder / keep.FOLDER).exists()
+
+
+def leave_qat(folder: Path) -> TrainedModel:
+    """What a quantization-aware training leaves, with a file in it that is no more than an archive of that kind."""
+    folder.mkdir(parents=True)
+    made = folder / "made.keras"
+    with zipfile.ZipFile(made, "w") as archive:
+        for name in ("config.json", "model.weights.h5"):
+            archive.writestr(name, "{}")
+    record = {
+        "model": SPEC.name,
+        "dataset": {"name": "digits"},
+        "settings": {"phases": [{}], "seed": 4},
+        "quantization": {"ranges": {"conv_1": [0.0, 6.0]}},
+    }
+    return save_trained(made, folder, record)
+
+
+def test_qat_is_this_machines_quantization_aware_training(tmp_path: Path) -> None:
+    left = leave_qat(tmp_path / f"{SPEC.name}-digits-qat")
+    found = obtain(tmp_path, "qat")
+    assert (found.sha256, found.source, found.seed) == (left.sha256, "digits-qat", 4)
+    assert found.record["quantization"] == {"ranges": {"conv_1": [0.0, 6.0]}}
+
+
+def test_qat_that_is_not_there_is_not_trained_unasked(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as raised:
+        obtain(tmp_path, "qat")
+    assert str(raised.value) == (
+        f"{tmp_path}/{SPEC.name}-digits-qat holds no quantization-aware training of {SPEC.name}; train it with "
+        f"`make train MODEL={SPEC.name} QAT=1`"
+    )
+
+
+def test_its_checkpoint_by_path_brings_its_ranges_as_long_as_they_are_its_own(tmp_path: Path) -> None:
+    left = leave_qat(tmp_path / "kept")
+    assert obtain(tmp_path, str(left.path)).record == {"quantization": {"ranges": {"conv_1": [0.0, 6.0]}}}
+    copy = tmp_path / "copy.keras"
+    copy.write_bytes(left.path.read_bytes())
+    assert obtain(tmp_path, str(copy)).record == {}
+    with zipfile.ZipFile(left.path, "a") as archive:
+        archive.writestr("more", "other weights")
+    assert obtain(tmp_path, str(left.path)).record == {}
+
+
+def test_a_checkpoint_that_is_called_as_such_results_are_is_refused(tmp_path: Path) -> None:
+    left = leave_qat(tmp_path / "kept")
+    path = left.path.rename(tmp_path / "digits-qat.keras")
+    with pytest.raises(WeightsError, match=r"would go where those of quantization-aware training go; rename the file$"):
+        obtain(tmp_path, str(path))
+
+
+@pytest.mark.parametrize(
+    ("choice", "source"),
+    [("auto", "digits"), ("qat", "digits-qat"), ("random", "random"), ("imagenet", "imagenet"), ("a/b.keras", "b")],
+)
+def test_results_are_called_after_the_choice(choice: str, source: str) -> None:
+    assert weights_source(choice, "digits") == source

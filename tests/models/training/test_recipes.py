@@ -7,12 +7,12 @@ import pytest
 from models.cost import model_cost
 from models.errors import UnknownNameError, UsageError
 from models.spec import ModelSpec
-from models.training.recipes import FINE_TUNE, RECIPES, Wishes, plan_training
+from models.training.recipes import FINE_TUNE, QAT, RECIPES, Wishes, plan_training
 from models.training.settings import TrainSettings
 from models.zoo import MODELS
 
 SPEC = MODELS["mobilenet_v2_0.35_96"]
-FREE = [name for name in RECIPES if name != FINE_TUNE]
+FREE = [name for name in RECIPES if name not in (FINE_TUNE, QAT)]
 
 
 def plan(name: str = "mobilenet_v2_0.35_96", dataset: str = "digits", **wishes: object) -> TrainSettings:
@@ -171,3 +171,8 @@ def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"^unknown recipe 'mobilenet_v5'; did you mean mobilenet_v") as raised:
         plan(recipe="mobilenet_v5")
     assert str(raised.value).endswith("; `python -m models recipes` lists them")
+
+
+def test_the_recipe_of_quantization_aware_training_goes_with_its_option() -> None:
+    with pytest.raises(UsageError, match=r"^--recipe qat is what --qat does; give --qat instead$"):
+        plan(recipe=QAT)
