@@ -24,7 +24,7 @@ from export.metadata.info import compose_info
 from export.metadata.labels import format_labels, parse_labels
 from export.precision import Limits, Precision, for_budget, for_random_weights
 from export.publish import publish
-from export.quantization.learned import learned_settings, ranges_on_record
+from export.quantization.learned import answer_as_twin, learned_settings, ranges_on_record
 from export.quantization.settings import DEFAULTS, METHODS, QuantizationSettings
 from export.stages import (
     Notes,
@@ -141,6 +141,8 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
             request = _taking(request, climbed)
             if request.quantization.equalize:
                 _convert(request, spec, weights, work, report)
+        if learned:
+            run_in_worker(answer_as_twin, spec, weights.path, learned, work, report=report)
         failures = _make_files(request, files, notes, work, report, learned)
         check_unchanged(weights)
         check_reference(weights, work)

@@ -158,7 +158,8 @@ def verify_artifact(
         VerificationError: its runtime refuses to load it.
     """
     pixels: Pixels = np.load(work.test_pixels, mmap_mode="r")
-    classes, reference = np.load(work.test_classes), np.load(work.reference).astype(np.float64)
+    classes = np.load(work.test_classes)
+    reference = np.load(work.reference_for(precision)).astype(np.float64)
     contents = read_contents(path.read_bytes(), precision)
     predict = load_onnx(path) if precision.format == "onnx" else load_tflite(path, builtin_only=False)
 

@@ -47,6 +47,16 @@ class WorkFiles:
         return self.folder / "reference.npy"
 
     @property
+    def twin(self) -> Path:
+        """`.npy`, float32 `[N, classes]`: what the twin of a quantization-aware training says of the test split."""
+        return self.folder / "twin.npy"
+
+    def reference_for(self, precision: Precision) -> Path:
+        """What a precision's answers are compared with: the twin's, if it was trained to compute as that does."""
+        learned = precision.calibrated and precision.activation_dtype == "int8" and self.twin.exists()
+        return self.twin if learned else self.reference
+
+    @property
     def float_tflite(self) -> Path:
         """The float32 conversion all TFLite precisions and the ONNX conversion start from."""
         return self.folder / "float.tflite"

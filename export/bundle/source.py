@@ -10,7 +10,7 @@ from pathlib import Path
 from export.artifact import Artifact, Check, Manifest, load_manifest
 from export.metadata.labels import format_labels
 from export.pipeline import ExportRequest, export_model
-from export.quantization.settings import DEFAULTS
+from export.quantization.settings import DEFAULTS, LEARNED_RANGES
 from export.stages import CALIBRATION_IMAGES
 from models.checkpoint import TrainedModel, run_folder
 from models.data import dataset_slug, find_dataset
@@ -113,8 +113,8 @@ def _is_asked_for(manifest: Manifest, request: ExportRequest, weights: TrainedMo
         "labels": hashlib.sha256(format_labels(labels)).hexdigest() if labels else manifest.labels["sha256"],
     }
     levers = {name: manifest.calibration.get(name) for name in request.quantization.to_json()}
-    if manifest.budget and request.quantization == DEFAULTS:
-        # Nobody asked for levers, and those that a budget of accuracy led to are there.
+    if (manifest.budget or levers.get("ranges") == LEARNED_RANGES) and request.quantization == DEFAULTS:
+        # Nobody asked for levers, and those that a budget of accuracy led to, or the weights came with, are there.
         levers = request.quantization.to_json()
     there = {
         "tools": dict(manifest.tools),

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from export.quantization.settings import DEFAULTS, LEARNED, QuantizationSettings
 from models.blocks import INPUT
 from models.checkpoint import TrainedModel
 from models.errors import ConversionError, UsageError, WeightsError
+from models.spec import ModelSpec
+from models.worker import Report
 
 if TYPE_CHECKING:
     # LiteRT, which whoever only asks for the record need not load.
     from export.quantization.calibration import Calibration
     from export.quantization.ranges import Ranges
+    from export.work import WorkFiles
 
+STAGE = "twin's answers"
 LAST = "classifier"
 """The layer whose tensor is called as the file's output where nothing follows it."""
 
@@ -84,3 +91,36 @@ def with_learned(found: Calibration, tflite: bytes, learned: Mapping[str, tuple[
             "tensors); train it again with this version: make train QAT=1"
         )
     return replace(found, ranges={name: given.get(name, found.ranges[name]) for name in found.ranges}, shifts={})
+
+
+def answer_as_twin(report: Report, spec: ModelSpec, checkpoint: Path, learned: Ranges, work: WorkFiles) -> None:
+    """Writes what the trained twin says of the test split, with which files of 8 bits are compared.
+
+    Args:
+        report: Receives the progress.
+        spec: The network, with the class count of the data set.
+        checkpoint: Of the quantization-aware training.
+        learned: The ranges of its record.
+        work: Where the pictures are and the answers go.
+
+    Raises:
+        WeightsError: the checkpoint does not serve, or a range is missing.
+    """
+    # Here, in a worker, TensorFlow may be imported.
+    from export.work import save_array
+    from models.load import load_checkpoint
+    from models.qat.network import build_twin, take_ranges, take_weights
+    from models.training.predict import predict_logits
+
+    twin = build_twin(spec)
+    take_weights(twin, load_checkpoint(checkpoint, spec), spec)
+    try:
+        take_ranges(twin, learned)
+    except KeyError as error:
+        raise WeightsError(
+            f"the record beside {checkpoint} has no range for {error}; train it again with "
+            f"`make train MODEL={spec.name} QAT=1`"
+        ) from error
+    logits = predict_logits(twin, np.load(work.test_pixels, mmap_mode="r"), spec.preprocessing, report, STAGE)
+    scores = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
+    save_array(work.twin, (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32))

@@ -10,12 +10,13 @@ import pytest
 from export.contents import read_contents
 from export.precision import PRECISIONS
 from export.quantization.calibration import Calibration, calibrate
-from export.quantization.learned import learned_settings, ranges_on_record, with_learned
+from export.quantization.learned import answer_as_twin, learned_settings, ranges_on_record, with_learned
 from export.quantization.ranges import Ranges
-from export.quantization.settings import DEFAULTS, LEARNED, NAIVE
+from export.quantization.settings import DEFAULTS, LEARNED, NAIVE, QuantizationSettings, parse_settings
 from export.quantize import make_tflite
 from export.to_float import to_tflite
 from export.verify import load_tflite, to_input
+from export.work import WorkFiles
 from models.build import fold_batch_norm
 from models.checkpoint import TrainedModel
 from models.data import normalise
@@ -105,6 +106,13 @@ def test_nothing_else_is_done_to_learned_ranges() -> None:
         learned_settings(DEFAULTS, 0.5)
 
 
+def test_learned_ranges_cannot_be_asked_for() -> None:
+    with pytest.raises(UsageError, match=r"^unknown quantization setting 'learned'"):
+        parse_settings("learned")
+    # A manifest may hold them.
+    assert QuantizationSettings.from_json(LEARNED.to_json()) == LEARNED
+
+
 def calibration(ranges: Ranges) -> Calibration:
     return Calibration(ranges=ranges, wide_ranges={"a": (-9.0, 9.0)}, shifts={"a/bias": (1.0,)})
 
@@ -121,3 +129,25 @@ def test_a_tensor_without_a_range_is_named() -> None:
     assert (merged.wide_ranges, merged.shifts) == (found.wide_ranges, {})
     with pytest.raises(ConversionError, match=r"learned no range for classifier \(1 of 4 tensors\)"):
         with_learned(found, source, {"conv_1": (0.0, 4.0)})
+
+
+def test_8_bit_files_are_compared_with_the_twin_and_others_with_the_float_network(tmp_path: Path) -> None:
+    spec, work = SPECS["v1"], WorkFiles(tmp_path)
+    model, twin = random_network(spec), build_twin(spec)
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), np.uint8)
+    take_weights(twin, model, spec)
+    begin_ranges(twin, model, spec, pixels, silent)
+    # As it is kept: with batch normalization that does nothing but add.
+    unfold(twin, spec).save(tmp_path / "trained.keras")
+    np.save(work.test_pixels, pixels)
+    assert work.reference_for(INT8) == work.reference
+    answer_as_twin(silent, spec, tmp_path / "trained.keras", learned_ranges(twin, spec), work)
+    scores = np.exp(twin.predict_on_batch(normalise(pixels, spec.preprocessing)))
+    assert np.abs(np.load(work.twin) - scores / scores.sum(axis=1, keepdims=True)).max() < 1e-5
+    assert work.reference_for(INT8) == work.reference_for(PRECISIONS["onnx", "int8"]) == work.twin
+    assert work.reference_for(PRECISIONS["tflite", "float32"]) == work.reference
+    assert work.reference_for(PRECISIONS["tflite", "int16x8"]) == work.reference
+    with pytest.raises(
+        WeightsError, match=r"has no range for 'conv_1'; train it again with `make train MODEL=v1 QAT=1`"
+    ):
+        answer_as_twin(silent, spec, tmp_path / "trained.keras", {}, work)
