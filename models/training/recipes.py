@@ -108,7 +108,7 @@ _ROWS = (
         summary="what --qat does: kernels and ranges of activations, for a tenth of the float epochs at a small rate",
         epochs=None,
         batch=32,
-        learning_rate=1e-4,
+        learning_rate=5e-4,
         final_share=0.01,
         shift=1 / 16,
     ),
