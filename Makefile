@@ -24,6 +24,11 @@ ifeq (,$(strip $(MODEL)))
 $(error MODEL is missing: make $(firstword $(filter export bundle diagnose train bench baseline,$(MAKECMDGOALS))) MODEL=mobilenet_v2_1.4; `make models` lists the names)
 endif
 endif
+ifneq (,$(filter bundle,$(MAKECMDGOALS)))
+ifneq (,$(strip $(MAX_DROP)$(ALLOW_QAT)))
+$(error MAX_DROP and ALLOW_QAT are for export, whose files a bundle takes: make export MODEL=... MAX_DROP=..., then make bundle MODEL=...)
+endif
+endif
 ifneq (,$(filter compare,$(MAKECMDGOALS)))
 ifeq (,$(and $(strip $(OLD)),$(strip $(NEW))))
 $(error OLD or NEW is missing: make compare OLD=base/build NEW=build; each is a record or a folder of them)

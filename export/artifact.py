@@ -167,8 +167,9 @@ class Manifest:
 
     @property
     def passed(self) -> bool:
-        """Whether everything asked for exists and is proven."""
-        return not self.failures and all(artifact.passed for artifact in self.artifacts)
+        """Whether everything asked for exists and is proven, and keeps the budget, if there is one."""
+        met = self.budget is None or self.budget.get("met") is True
+        return met and not self.failures and all(artifact.passed for artifact in self.artifacts)
 
     def of_same_origin(self, other: Manifest) -> tuple[Artifact, ...]:
         """Own proven artifacts that `other` did not try to remake and that its weights and settings would give too."""
@@ -176,7 +177,9 @@ class Manifest:
         # As JSON: one of the two was read from disk, where tuples have become lists.
         if any(format_json(dict(getattr(self, part))) != format_json(dict(getattr(other, part))) for part in origin):
             return ()
-        calibrated_alike = dict(self.calibration) == dict(other.calibration)
+        # What was proven for a wider budget is not for a narrower one.
+        budgets = [(manifest.budget or {}).get("max_drop") for manifest in (self, other)]
+        calibrated_alike = dict(self.calibration) == dict(other.calibration) and budgets[0] == budgets[1]
         # Equalized by its calibration, even a float file is another with each.
         equalized = self.calibration.get("equalize") or other.calibration.get("equalize")
         tried = {f"{a.format} {a.precision}" for a in other.artifacts} | set(other.failures)
@@ -222,6 +225,8 @@ class Manifest:
         plain = ("model", "weights", "preprocessing", "labels", "calibration", "tools", "failures")
         if wrong := [key for key in plain if not isinstance(value[key], dict)]:
             raise TypeError(f"manifest whose {wrong[0]} is {value[wrong[0]]!r}")
+        if not isinstance(value.get("budget", {}), dict):
+            raise TypeError(f"manifest whose budget is {value['budget']!r}")
         artifacts = tuple(Artifact.from_json(artifact) for artifact in value["artifacts"])
         return cls(**{key: value[key] for key in plain}, artifacts=artifacts, budget=value.get("budget"))
 

@@ -40,7 +40,7 @@ from export.stages import (
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel, load_trained, run_folder
 from models.data import dataset_slug, find_dataset
-from models.errors import ToolchainError
+from models.errors import ToolchainError, WeightsError
 from models.files import output_errors, work_folder
 from models.given import own_weights
 from models.imagenet.released import CLASS_COUNT, IMAGENET
@@ -109,6 +109,9 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
     # Here, where it may use all cores and show its progress.
     find_dataset(request.dataset).prepare(report)
     weights = _find_weights(request, report)
+    if request.allow_qat:
+        # Before hours of climbing.
+        _trained_for_int8(qat_folder(request.build_dir, request.spec.name, dataset_slug(request.dataset)), weights)
     learned = ranges_on_record(weights)
     if learned:
         request = replace(request, quantization=learned_settings(request.quantization, request.max_drop))
@@ -164,11 +167,27 @@ def _taking(request: ExportRequest, climbed: Climbed) -> ExportRequest:
     )
 
 
+def _trained_for_int8(folder: Path, weights: TrainedModel) -> TrainedModel | None:
+    """The quantization-aware training that started from the weights; None if there is none yet.
+
+    Raises:
+        WeightsError: there is one of other weights, which is nobody's to overwrite.
+    """
+    trained = load_trained(folder)
+    if trained is None:
+        return None
+    if trained.record.get("started_from_sha256") != weights.sha256 or "quantization" not in trained.record:
+        raise WeightsError(
+            f"{folder} holds quantization-aware training of other float weights than {weights.path}; move it away, or "
+            "leave --allow-qat out"
+        )
+    return trained
+
+
 def _train_for_int8(request: ExportRequest, weights: TrainedModel, report: Report) -> TrainedModel:
     """What quantization-aware training makes of the weights; trains now unless this machine has."""
     folder = qat_folder(request.build_dir, request.spec.name, dataset_slug(request.dataset))
-    trained = load_trained(folder)
-    if trained and trained.record["started_from_sha256"] == weights.sha256:
+    if trained := _trained_for_int8(folder, weights):
         return trained
     wishes = Wishes(fine_tune=None if request.weights == AUTO else str(weights.path))
     settings = plan_qat(request.spec, request.dataset, request.build_dir, seed=request.seed, wishes=wishes)
@@ -193,7 +212,9 @@ def _find_weights(request: ExportRequest, report: Report) -> TrainedModel:
         seed=request.seed,
         build_dir=request.build_dir,
         report=report,
-        before_making=partial(run_in_worker, check_stage, request.dataset, request.calibration_images, request.seed),
+        before_making=partial(
+            run_in_worker, check_stage, request.dataset, request.calibration_images, request.seed, request.max_drop
+        ),
     )
 
 

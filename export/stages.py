@@ -51,13 +51,18 @@ class Notes:
     """The content of `labels.txt`."""
 
 
-def check_stage(report: Report, dataset: str, images: int | None, seed: int) -> None:
-    """Finds out whether the representative data set asked for can be had.
+def check_stage(report: Report, dataset: str, images: int | None, seed: int, max_drop: float | None = None) -> None:
+    """Finds out whether the representative data set asked for can be had, and a budget be proven.
 
     Raises:
-        DataError: the data set cannot give that many calibration images.
+        DataError: the data set cannot give that many calibration images, or has too few test pictures.
     """
-    _representative(load_dataset(dataset, report), images, seed)
+    from export.budget.rungs import check_provable
+
+    data = load_dataset(dataset, report)
+    _representative(data, images, seed)
+    if max_drop is not None:
+        check_provable(max_drop, len(data.splits["test"]))
 
 
 def _representative(data: Dataset, images: int | None, seed: int) -> NDArray[np.int64]:

@@ -249,7 +249,8 @@ def _describe(trainer: Trainer, policy: str) -> dict[str, Any]:
         },
         "preprocessing": spec.preprocessing.to_json(),
         "settings": settings.to_json(),
-        "started_from_sha256": starting_digest(settings.fine_tune),
+        # As it was then: the file may have changed since.
+        "started_from_sha256": trainer.run_of["starts from"],
         "computed_in": policy,
         **trainer.subject.describe(trainer.model),
         "devices": {"workers": trainer.devices.workers, "replicas": trainer.devices.replicas},

@@ -104,6 +104,13 @@ def test_export_passes_every_given_option_as_one_argument(clone: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("given", ["MAX_DROP=0.5", "ALLOW_QAT=1"])
+def test_bundle_says_that_a_budget_is_the_exports(clone: Path, given: str) -> None:
+    refused = make(clone, "bundle", "MODEL=mobilenet_v2_1.4", given)
+    assert refused.returncode == 2
+    assert "MAX_DROP and ALLOW_QAT are for export, whose files a bundle takes: " in refused.stderr
+
+
 def test_export_passes_only_what_was_given(clone: Path) -> None:
     ran = make(clone, "export", "MODEL=mobilenet_v2_1.4", "JSON=0")
     assert json.loads(ran.stdout) == ["-m", "export", "run", "--model=mobilenet_v2_1.4"]

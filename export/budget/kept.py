@@ -55,6 +55,6 @@ def _read(path: Path) -> dict[str, Any]:
     """What is kept; nothing where there is no file, or one that cannot be read: it is only a saving of time."""
     try:
         results = json.loads(path.read_text("utf-8"))["results"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
     return results if isinstance(results, dict) else {}

@@ -17,6 +17,7 @@ from export.quantization.settings import LEARNED
 from export.stages import Notes, convert_stage
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel
+from models.errors import ConversionError, TrainingError, VerificationError, WorkerError
 from models.spec import ModelSpec
 from models.training.recipes import QAT
 from models.worker import Progress, Report, run_in_worker
@@ -65,7 +66,15 @@ class Ladder:
             },
         )
 
-        def measure(rung: Rung) -> RungResult:
+        def measure(rung: Rung) -> RungResult | None:
+            try:
+                return look(rung)
+            except (ConversionError, TrainingError, VerificationError, WorkerError) as error:
+                # One rung less; what it would have given may still be had by another.
+                report(Progress(stage=f"rung {rung.name}", done=1, total=1, detail=f"failed: {error}"))
+                return None
+
+        def look(rung: Rung) -> RungResult:
             if rung.checkpoint == QAT and self.train_qat:
                 return self._measure_qat(rung, self.train_qat(), report)
             if known := kept.find(rung):

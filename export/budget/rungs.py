@@ -64,7 +64,14 @@ class RungResult:
         """
         known = {key: value[key] for key in cls.__slots__}
         low, high = known["drop_ci95"]
+        numbers = [number for key, number in known.items() if key not in ("name", "drop_ci95")]
+        if not isinstance(known["name"], str) or not all(map(_is_number, (*numbers, low, high))):
+            raise ValueError(f"{known} is no result of a rung")
         return cls(**{**known, "drop_ci95": (float(low), float(high))})
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,8 +31,8 @@ def check_budget(
         raise UsageError("--max-drop chooses the levers itself; leave --quantization out")
     if weights == "random":
         raise UsageError("--max-drop: random weights have no accuracy to lose; train the network first")
-    if not any(precision.calibrated for precision in precisions):
-        raise UsageError("--max-drop is about 8-bit files, of which none is asked for; add int8 to --precision")
+    if not any(precision.calibrated and precision.activation_dtype == "int8" for precision in precisions):
+        raise UsageError("--max-drop is about int8 files, of which none is asked for; add int8 to --precision")
 
 
 def may_mix(precisions: Sequence[Precision]) -> bool:

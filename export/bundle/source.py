@@ -44,6 +44,9 @@ def obtain_export(request: ExportRequest, report: Report) -> tuple[Path, Manifes
         # What is not said anew stays as it was said.
         author, license_name = manifest.model.get("author"), manifest.model.get("license")
         request = replace(request, author=request.author or author, license=request.license or license_name)
+        if manifest.budget and request.quantization == DEFAULTS and weights.record.get("quantization") is None:
+            # What is made anew keeps the budget that the folder was made within; its rungs are known.
+            request = replace(request, max_drop=manifest.budget.get("max_drop"))
     if manifest is None or not _is_asked_for(manifest, request, weights):
         exported = export_model(request, report)
         folder, manifest = exported.folder, exported.manifest

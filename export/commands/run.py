@@ -76,6 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if exported.passed else 1
 
 
+LEAST_POINTS = 1e-6
+"""A budget below it takes more pictures to prove than there are."""
+
+
 def points(text: str) -> float:
     """Points of percent as a share.
 
@@ -86,7 +90,7 @@ def points(text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < 100:
+    if not LEAST_POINTS <= value < 100:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of points above 0 and below 100, such as 0.5")
     return value / 100
 
@@ -125,7 +129,8 @@ def print_summary(exported: Exported) -> None:
     if exported.removed:
         console.print(f"removed (made by other settings): {', '.join(exported.removed)}", soft_wrap=True)
     good = [a.file for a in manifest.artifacts if a.passed and a.format == "tflite"]
-    pick = next((file for file in good if file.endswith("-int8.tflite")), next(iter(good), None))
+    best = [file for end in ("int8", "int8_mixed", "int8_npu") for file in good if file.endswith(f"-{end}.tflite")]
+    pick = next(iter([*best, *good]), None)
     if pick:
         console.print(
             f"next:  adb push {inert(shlex.quote(str(exported.folder / pick)))} /data/local/tmp/",

@@ -13,7 +13,7 @@ from typing import Any
 from models.checkpoint import TrainedModel
 from models.cli import at_least_one, inert, progress_display, result_console, seed, words
 from models.errors import UsageError
-from models.spec import FITS
+from models.spec import FITS, ModelSpec, Preprocessing
 from models.training.pace import format_duration
 from models.training.recipes import Wishes, plan_training
 from models.training.settings import CLASS_WEIGHTS, MIXED_PRECISION
@@ -130,6 +130,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.qat and team:
         raise UsageError("--workers and --qat: quantization-aware training is done by one machine; leave one out")
     if arguments.qat:
+        if not (arguments.fit or arguments.fine_tune):
+            spec = _fitted_as_before(spec, run_folder(arguments.build_dir, spec.name, slug))
         folder = qat_folder(arguments.build_dir, spec.name, slug)
         settings = plan_qat(spec, dataset, arguments.build_dir, seed=arguments.seed, wishes=wishes)
     else:
@@ -147,6 +149,15 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     _print_trained(trained, dataset)
     return 0
+
+
+def _fitted_as_before(spec: ModelSpec, folder: Path) -> ModelSpec:
+    """The network with the preprocessing that its float training had."""
+    from models.checkpoint import load_trained
+
+    trained = load_trained(folder)
+    known = trained.record.get("preprocessing") if trained else None
+    return replace(spec, preprocessing=Preprocessing.from_json(known)) if known else spec
 
 
 def _print_helped(record: dict[str, Any], team: Team, *, as_json: bool) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import keras
 
+from models.checkpoint import KERAS_FILE, load_trained
 from models.data import Dataset, lazy_pixels, stratified_sample
+from models.errors import DataError, WeightsError
 from models.load import load_checkpoint
 from models.qat.begin import IMAGES, begin_ranges
 from models.qat.network import build_twin, learned_ranges, take_weights, unfold
@@ -24,9 +26,12 @@ def quantized_subject(spec: ModelSpec, dataset: Dataset, settings: TrainSettings
 
     Raises:
         WeightsError: the checkpoint cannot be used, or is of another network or other classes.
+        DataError: it was trained on another edition of the data.
         UsageError: no integer input realises the preprocessing.
     """
-    trained = load_checkpoint(Path(settings.fine_tune or ""), spec)
+    path = Path(settings.fine_tune or "")
+    _check_edition(path, dataset)
+    trained = load_checkpoint(path, spec)
 
     def start(twin: keras.Model) -> None:
         take_weights(twin, trained, spec)
@@ -45,3 +50,18 @@ def quantized_subject(spec: ModelSpec, dataset: Dataset, settings: TrainSettings
 
     make = partial(build_twin, spec, resolution_px=0)
     return Subject(make=make, start=start, finish=finish, describe=describe, keeps_start=True)
+
+
+def _check_edition(path: Path, dataset: Dataset) -> None:
+    """Refuses a network that may have been trained on what are test pictures now."""
+    try:
+        before = load_trained(path.parent) if path.name == KERAS_FILE else None
+    except WeightsError:
+        # The record beside it is of another file; of this one nothing is known.
+        return
+    known = before.record.get("dataset", {}) if before else {}
+    if known.get("name") == dataset.name and known.get("sha256") not in (None, dataset.digest):
+        raise DataError(
+            f"{path} was trained on another edition of the data set, whose training pictures may be test pictures "
+            "now; train the float network again first"
+        )

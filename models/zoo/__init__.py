@@ -40,7 +40,7 @@ def lookup(name: str) -> ModelSpec:
         members = [spec for spec in MODELS.values() if spec.family == family]
         widths = ", ".join(str(w) for w in sorted({spec.width for spec in members}))
         sizes = ", ".join(str(r) for r in sorted({spec.resolution_px for spec in members}))
-        see = f"{family} has widths {widths} and resolutions {sizes}{_other_sizes(members[0])}; {see}"
+        see = f"{family} has widths {widths} and resolutions {sizes}{_other_sizes(members)}; {see}"
     raise UnknownNameError("model", name, MODELS, see=see)
 
 
@@ -62,5 +62,7 @@ def is_name(name: str) -> bool:
     return name in MODELS or _at_another_size(name) is not None
 
 
-def _other_sizes(spec: ModelSpec) -> str:
-    return "" if spec.pooling == "flatten" else f", and others by name: multiples of {SIDES.step} up to {SIDES[-1]}"
+def _other_sizes(family: list[ModelSpec]) -> str:
+    if not any(spec.resolution_px == 224 and spec.pooling != "flatten" for spec in family):
+        return ""
+    return f", and others by name: multiples of {SIDES.step} up to {SIDES[-1]}"

@@ -192,5 +192,11 @@ def test_sizes_that_strides_do_not_divide_and_second_names_are_refused(name: str
         lookup(name)
 
 
+def test_a_family_that_exists_at_one_size_of_its_own_offers_no_others() -> None:
+    with pytest.raises(UnknownNameError) as refusal:
+        lookup("mobilenet_v4_conv_medium_320")
+    assert "multiples of" not in str(refusal.value)
+
+
 def test_every_row_keeps_its_own_name_and_figures() -> None:
     assert all(lookup(name) is spec for name, spec in MODELS.items())

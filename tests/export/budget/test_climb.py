@@ -7,6 +7,7 @@ import pytest
 
 from export.budget.climb import climb
 from export.budget.rungs import FIRST, LEVERS, Climbed, Rung, RungResult
+from models.errors import ConversionError
 
 MIXED = Rung(name="mixed 1", settings=replace(FIRST.settings, float_blocks=1), precision="int8_mixed")
 
@@ -24,9 +25,9 @@ def climbing(
     """The outcome where each rung has the bound and the mean error told, and the rungs that were made."""
     made: list[Rung] = []
 
-    def measure(rung: Rung) -> RungResult:
+    def measure(rung: Rung) -> RungResult | None:
         made.append(rung)
-        return result(rung.name, *found[rung.name])
+        return result(rung.name, *found[rung.name]) if rung.name in found else None
 
     return climb(max_drop, LEVERS, measure, lambda _: more), made
 
@@ -69,6 +70,19 @@ def test_where_no_rung_serves_the_one_with_the_lowest_bound_is_taken() -> None:
     climbed, made = climbing(0.005, {**EQUAL, "equalize": (0.01, 0.3)}, [MIXED])
     assert len(made) == 2 + len(LEVERS)
     assert (climbed.taken.name, climbed.met) == ("equalize", False)
+
+
+def test_a_rung_that_fails_is_passed_over() -> None:
+    climbed, made = climbing(0.005, {"ranges": (0.02, 0.1), "bias": (0.01, 0.05)}, [MIXED])
+    assert [rung.name for rung in made][-1] == "mixed 1"
+    assert [r.name for r in climbed.tried] == ["ranges", "bias"]
+    assert (climbed.taken.name, climbed.met) == ("bias", False)
+    assert climbed.taken.settings == replace(FIRST.settings, ranges="mse", exact=True, bias_correction=True)
+
+
+def test_where_every_rung_fails_there_is_nothing_to_take() -> None:
+    with pytest.raises(ConversionError, match=r"^no rung of --max-drop gave an int8 file; leave the option out"):
+        climbing(0.005, {})
 
 
 @pytest.mark.parametrize("bound", [0.004999, 0.005])

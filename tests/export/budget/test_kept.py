@@ -32,7 +32,9 @@ def test_other_weights_programs_or_settings_know_nothing_of_it(tmp_path: Path) -
     assert KeptResults(tmp_path, ORIGIN).find(replace(FIRST, precision="int8_mixed")) is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"results": []}', '{"results": {"x": 1}}', "\x00" * 9])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"results": []}', '{"results": {"x": 1}}', "\x00" * 9, "[" * 200_000]
+)
 def test_a_damaged_file_is_as_good_as_none_and_is_written_anew(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE).write_text(content)
     kept = KeptResults(tmp_path, ORIGIN)
@@ -45,7 +47,8 @@ def test_a_damaged_result_is_measured_again(tmp_path: Path) -> None:
     KeptResults(tmp_path, ORIGIN).keep(FIRST, RESULT)
     value = json.loads((tmp_path / FILE).read_text())
     (key,) = value["results"]
-    for damage in ({}, {**RESULT.to_json(), "drop_ci95": [1]}, 7):
+    wrong = ({"drop_ci95": [1]}, {"mean_error": "x"}, {"drop": float("nan")}, {"name": 1}, {"top1": True})
+    for damage in ({}, 7, *({**RESULT.to_json(), **change} for change in wrong)):
         value["results"][key] = damage
         (tmp_path / FILE).write_text(json.dumps(value))
         assert KeptResults(tmp_path, ORIGIN).find(FIRST) is None

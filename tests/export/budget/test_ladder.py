@@ -17,6 +17,7 @@ from export.budget.rungs import LEVERS, Rung, RungResult
 from export.stages import convert_stage
 from export.work import WorkFiles
 from models.checkpoint import run_folder
+from models.errors import WorkerError
 from models.spec import OwnNetwork
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def test_a_budget_that_the_test_split_cannot_prove_is_bad_input(
     assert "Traceback" not in run.stderr
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "100", "nan", "half", "1e999", ""])
+@pytest.mark.parametrize("text", ["0", "-1", "100", "nan", "half", "1e999", "1e-310", ""])
 def test_a_budget_is_a_number_of_points(text: str, cli: "Cli") -> None:
     run = cli("--model", "mobilenet_v2_1.4", f"--max-drop={text}")
     assert run.returncode == 2
@@ -150,6 +151,23 @@ def test_a_network_of_ones_own_is_not_equalized(works: Works, trained: "Network"
 def test_files_for_npus_alone_get_no_islands(works: Works, trained: "Network", tmp_path: Path) -> None:
     ladder(trained, tmp_path, may_mix=False).find(0.01, ORIGIN, silent)
     assert [rung.name for rung, _ in works.made][-1] == LEVERS[-1][0]
+
+
+def test_a_rung_whose_process_dies_is_one_less(
+    works: Works, trained: "Network", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def dying(function: Callable[..., Any], *args: Any, report: Any = None) -> Any:
+        if function is rung_stage and args[0].name == "ranges":
+            raise WorkerError("the worker process died")
+        return works.run_in_worker(function, *args, report=report)
+
+    monkeypatch.setattr(export.budget.ladder, "run_in_worker", dying)
+    climbed = ladder(trained, tmp_path, may_mix=False).find(0.01, ORIGIN, lambda p: told.append(p.detail))
+    assert "failed: the worker process died" in told
+    assert "ranges" not in [r.name for r in climbed.tried]
+    assert len(climbed.tried) == len(LEVERS)
 
 
 def test_a_climb_that_was_interrupted_goes_on_where_it_was(

@@ -17,7 +17,8 @@ DEFAULT = select_precisions(None, None)
     [
         ("mse", None, "auto", r"^--max-drop chooses the levers itself; leave --quantization out$"),
         ("", None, "random", r"^--max-drop: random weights have no accuracy to lose; train the network first$"),
-        ("", ["float32", "dynamic_range"], "auto", r"^--max-drop is about 8-bit files, of which none is asked for; "),
+        ("", ["float32", "dynamic_range"], "auto", r"^--max-drop is about int8 files, of which none is asked for; "),
+        ("", ["int16x8"], "auto", r"^--max-drop is about int8 files, of which none is asked for; "),
     ],
 )
 def test_what_makes_no_sense_with_a_budget_is_refused(
