@@ -57,7 +57,7 @@ plain = st.dictionaries(texts, st.none() | texts | finite | st.integers(), max_s
 manifests = st.builds(
     Manifest, model=plain, weights=plain, preprocessing=plain, labels=plain, calibration=plain,
     tools=st.dictionaries(texts, texts, max_size=2), artifacts=st.lists(artifacts, max_size=3).map(tuple),
-    failures=st.dictionaries(texts, texts, max_size=2),
+    failures=st.dictionaries(texts, texts, max_size=2), budget=st.none() | plain,
 )  # fmt: skip
 
 
@@ -140,6 +140,8 @@ def test_a_manifest_passes_only_if_everything_was_made_and_proven(tmp_path: Path
     assert manifest(good).passed
     assert not manifest(replace(good, verification=verdict(passed=False))).passed
     assert not manifest(good, failures={"tflite int8": "refused"}).passed
+    assert manifest(good, budget={"max_drop": 0.01, "met": True}).passed
+    assert not manifest(good, budget={"max_drop": 0.01, "met": False}).passed
 
 
 def test_a_saved_manifest_is_loaded_as_it_was(tmp_path: Path) -> None:
@@ -203,6 +205,14 @@ def test_artifacts_of_another_origin_are_stale(tmp_path: Path, part: str) -> Non
 def test_another_calibration_makes_the_calibrated_artifacts_stale_and_no_others(tmp_path: Path) -> None:
     before = manifest(*(artifact(tmp_path, row) for row in ROWS))
     kept = before.of_same_origin(manifest(calibration={"images": 16}))
+    assert [(a.format, a.precision) for a in kept] == [(r.format, r.name) for r in ROWS if not r.calibrated]
+
+
+@pytest.mark.parametrize("budget", [None, {"max_drop": 0.003, "met": True}])
+def test_what_was_proven_for_one_budget_is_not_for_another(budget: dict[str, Any] | None, tmp_path: Path) -> None:
+    before = manifest(*(artifact(tmp_path, row) for row in ROWS), budget={"max_drop": 0.02, "met": True})
+    assert len(before.of_same_origin(manifest(budget={"max_drop": 0.02, "met": False}))) == len(ROWS)
+    kept = before.of_same_origin(manifest(budget=budget))
     assert [(a.format, a.precision) for a in kept] == [(r.format, r.name) for r in ROWS if not r.calibrated]
 
 
