@@ -23,7 +23,8 @@ def drop_unread(model: Any) -> None:
     named |= {tensor.buffer for graph in model.subgraphs or () for tensor in graph.tensors or ()}
     # The first is the empty one of all tensors that are computed.
     kept = [number for number in range(len(model.buffers)) if number in named or not number]
-    if len(kept) == len(model.buffers):
+    # A number beyond the last is left for whoever reads the file to name.
+    if len(kept) == len(model.buffers) or max(named, default=0) >= len(model.buffers):
         return
     numbers = {old: new for new, old in enumerate(kept)}
     model.buffers = [model.buffers[number] for number in kept]

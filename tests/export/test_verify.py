@@ -41,6 +41,8 @@ def work(trained: "Network", tmp_path: Path) -> WorkFiles:
     work = WorkFiles(tmp_path)
     for name in ("test_pixels", "test_classes", "reference"):
         getattr(work, name).symlink_to(getattr(trained.work, name))
+    for path in trained.work.folder.glob(f"{work.calibration.name}*"):
+        (tmp_path / path.name).symlink_to(path)
     return work
 
 

@@ -85,7 +85,7 @@ def test_programs_offer_commands_options_and_choices() -> None:
     assert complete("python -m device_bench completion ") == ["bash", "zsh", "fish"]
     assert complete("python -m export run --outp") == ["--output"]
     assert complete("python -m export run --output l") == ["logits"]
-    assert complete("python -m export run --weights ") == ["auto", "random", "imagenet"]
+    assert complete("python -m export run --weights ") == ["auto", "qat", "random", "imagenet"]
     # An option that takes no value is no place for one.
     assert "run" not in complete("python -m export run --json ")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -412,7 +413,7 @@ def test_a_failure_that_is_no_text_is_told_as_such(tmp_path: Path, name: str, ch
     change_json(folder_of(tmp_path) / name, change)
     (problem,) = report_of(tmp_path).problems
     assert problem.what == "unreadable file"
-    assert "not as this program writes it" in problem.why
+    assert re.search("not as this program writes it|is no manifest of this program", problem.why)
 
 
 def test_emulated_devices_come_last_and_are_known_as_such(tmp_path: Path) -> None:
