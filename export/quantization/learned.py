@@ -87,8 +87,9 @@ def with_learned(found: Calibration, tflite: bytes, learned: Mapping[str, tuple[
     missing = [name for name in found.ranges if name not in given and name not in own]
     if missing:
         raise ConversionError(
-            f"quantization-aware training learned no range for {missing[0]} ({len(missing)} of {len(found.ranges)} "
-            "tensors); train it again with this version: make train QAT=1"
+            f"quantization-aware training learned no range for {missing[0]}, which the converter made of the network "
+            f"({len(missing)} of {len(found.ranges)} tensors); export the float weights with ranges from pictures: "
+            "--weights auto"
         )
     return replace(found, ranges={name: given.get(name, found.ranges[name]) for name in found.ranges}, shifts={})
 

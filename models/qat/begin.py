@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -75,8 +76,8 @@ def _probe(folded: keras.Model, spec: ModelSpec) -> Callable[[Any], Any]:
         if layer.activation == "hard_swish":
             outputs.append(folded.get_layer(f"{layer.name}_hard_swish").output)
     probe = keras.Model(folded.input, outputs)
-    predict: Callable[[Any], Any] = probe.predict_on_batch
-    return predict
+    # For some sixteen batches, tracing would take longer than it saves.
+    return partial(probe, training=False)
 
 
 def _sample(values: NDArray[np.float32]) -> NDArray[np.float32]:

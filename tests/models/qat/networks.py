@@ -1,6 +1,7 @@
 """Networks of a few layers, that have together every kind of layer of the zoo, with random weights."""
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 import keras
@@ -75,8 +76,9 @@ SPECS: Mapping[str, ModelSpec] = MappingProxyType(
 )
 
 
+@cache
 def random_network(given: ModelSpec) -> keras.Model:
-    """With random weights and statistics, the same in every run."""
+    """With random weights and statistics, the same in every run; not to be changed."""
     keras.utils.set_random_seed(5)
     model = build(given)
     randomise(model, given.resolution_px)

@@ -80,6 +80,7 @@ class Killed(Exception):  # noqa: N818 - it is no error
     """Ends a training between two epochs."""
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_the_last_finished_epoch_and_ends_with_the_same_bytes(
     tmp_path: Path, spec: ModelSpec, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
