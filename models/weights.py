@@ -138,19 +138,19 @@ def _from_path(spec: ModelSpec, choice: str) -> TrainedModel:
             f"results of checkpoint {choice} would go where those of quantization-aware training go; rename the file"
         )
     digest = sha256_file(path)
-    record = _learned(path, digest)
+    record = _known(path, digest)
     return TrainedModel(model=spec.name, source=path.stem, path=path, sha256=digest, seed=None, record=record)
 
 
-def _learned(path: Path, digest: str) -> dict[str, Any]:
-    """What quantization-aware training learned beside the weights, if the file lies as it was left by one."""
+def _known(path: Path, digest: str) -> dict[str, Any]:
+    """What the weights cannot be used rightly without, if the file lies as a training left it."""
     try:
         trained = load_trained(path.parent) if path.name == KERAS_FILE else None
     except WeightsError:
         # The record is of another file, or none; the weights may still do.
         return {}
     kept = trained.record if trained and trained.sha256 == digest else {}
-    return {"quantization": kept["quantization"]} if "quantization" in kept else {}
+    return {name: kept[name] for name in ("preprocessing", "quantization") if name in kept}
 
 
 def train_now(

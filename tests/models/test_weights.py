@@ -419,6 +419,7 @@ def leave_qat(folder: Path) -> TrainedModel:
         "model": SPEC.name,
         "dataset": {"name": "digits"},
         "settings": {"phases": [{}], "seed": 4},
+        "preprocessing": {"fit": "crop"},
         "quantization": {"ranges": {"conv_1": [0.0, 6.0]}},
     }
     return save_trained(made, folder, record)
@@ -440,9 +441,12 @@ def test_qat_that_is_not_there_is_not_trained_unasked(tmp_path: Path) -> None:
     )
 
 
-def test_its_checkpoint_by_path_brings_its_ranges_as_long_as_they_are_its_own(tmp_path: Path) -> None:
+def test_a_checkpoint_by_path_brings_its_preprocessing_and_ranges_as_long_as_they_are_its_own(tmp_path: Path) -> None:
     left = leave_qat(tmp_path / "kept")
-    assert obtain(tmp_path, str(left.path)).record == {"quantization": {"ranges": {"conv_1": [0.0, 6.0]}}}
+    assert obtain(tmp_path, str(left.path)).record == {
+        "preprocessing": {"fit": "crop"},
+        "quantization": {"ranges": {"conv_1": [0.0, 6.0]}},
+    }
     copy = tmp_path / "copy.keras"
     copy.write_bytes(left.path.read_bytes())
     assert obtain(tmp_path, str(copy)).record == {}
