@@ -21,6 +21,8 @@ from models.worker import Progress, Report, run_in_worker
 
 VERSION = "1"
 """Of this script: another one, and everything is made again."""
+ANSWERS_VERSION = "2"
+"""Of the way in which files are asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ def result_of(tool: Tool, subject: Subject, images: int, report: Report) -> Resu
     if made.file is None:
         return Result(made=made, content=b"", logits=np.zeros((0, subject.spec.num_classes), np.float32))
     content = (subject.folder / made.file).read_bytes()
-    path = subject.folder / f"answers-{hashlib.sha256(content).hexdigest()[:16]}-{images}-v{VERSION}.npy"
+    path = subject.folder / f"answers-{hashlib.sha256(content).hexdigest()[:16]}-{images}-v{ANSWERS_VERSION}.npy"
     if not path.exists():
         run_in_worker(write_answers, subject, made.file, images, path.name, report=report)
     return Result(made=made, content=content, logits=np.load(path))
