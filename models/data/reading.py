@@ -6,17 +6,18 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.data.dataset import Dataset, DecodedImages, Images, Pixels, Split
+from models.data.keeping import KeptPictures, room_for
 from models.data.preparing import check_preprocessing, least_side_px, prepare_picture
 from models.spec import Preprocessing
 
 HELD_BYTES = 512 * 2**20
-"""A split that is smaller when prepared is prepared once and held; a larger one is prepared anew in every epoch."""
+"""A split that is smaller when prepared is held in memory; of a larger one the first epoch keeps a copy on the disk."""
 
 BATCHES_AHEAD = 3
 """That are in the making while one is used: enough to keep all cores busy behind one slow picture."""
@@ -38,6 +39,8 @@ class LazyPixels:
     """Numbers of the pictures in `images`, `[N]`."""
     preprocessing: Preprocessing
     size_px: int
+    kept: KeptPictures | None = None
+    """Where they are kept once they were made; None: they are made anew each time."""
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -78,6 +81,13 @@ class LazyPixels:
             pool.shutdown(cancel_futures=True)
 
     def _fill(self, row: Pixels, position: int) -> None:
+        if self.kept is None:
+            self._prepare(row, position)
+        elif not self.kept.read(position, row):
+            self._prepare(row, position)
+            self.kept.keep(position, row)
+
+    def _prepare(self, row: Pixels, position: int) -> None:
         images, index = self.images, int(self.indices[position])
         least_px = least_side_px(self.preprocessing, self.size_px)
         image = images.decoded(index, least_px) if isinstance(images, DecodedImages) else images[index]
@@ -98,13 +108,15 @@ def lazy_pixels(dataset: Dataset, indices: Indices, preprocessing: Preprocessing
 def open_pixels(
     dataset: Dataset, split: Split, preprocessing: Preprocessing, size_px: int, *, held_bytes: int = HELD_BYTES
 ) -> Pixels | LazyPixels:
-    """A split as raw network input: prepared now if it is small enough to be held, else when it is needed.
+    """A split as raw network input: prepared now if it is small enough to be held, else when it is first needed.
 
     Raises:
         DataError: a picture can no longer be read, the preprocessing is not known.
     """
     lazy = lazy_pixels(dataset, dataset.splits[split], preprocessing, size_px)
-    return lazy[:] if lazy.nbytes <= held_bytes else lazy
+    if lazy.nbytes <= held_bytes:
+        return lazy[:]
+    return replace(lazy, kept=room_for(len(lazy), size_px * size_px * 3))
 
 
 def batches(pixels: Pixels | LazyPixels, order: Indices, count: int) -> Iterator[Pixels]:

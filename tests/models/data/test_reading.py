@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import models.data.keeping
 from models.data import Dataset, LazyPixels, Pixels, batches, lazy_pixels, load_digits, open_pixels, preprocess
 from models.data.reading import BATCHES_AHEAD
 from models.errors import DataError
@@ -85,6 +86,28 @@ def test_no_more_than_some_batches_are_made_ahead(digits: Dataset) -> None:
     running.close()  # type: ignore[attr-defined]
     assert images.reads <= (BATCHES_AHEAD + 1) * 10
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")]
+
+
+def test_a_large_split_is_prepared_in_the_first_epoch_and_read_from_the_disk_in_later_ones(digits: Dataset) -> None:
+    images = Counted()
+    split = replace(digits, images=images, splits={"train": np.arange(1000)})
+    pixels = open_pixels(split, "train", MINUS_ONE_TO_ONE, 6, held_bytes=0)
+    assert images.reads == 0
+    orders = [np.random.default_rng(seed).permutation(1000) for seed in range(3)]
+    epochs = [np.concatenate(list(batches(pixels, order, 64))) for order in orders]
+    assert images.reads == 1000
+    for order, made in zip(orders, epochs, strict=True):
+        assert np.array_equal(made, preprocess([images[int(n)] for n in order], MINUS_ONE_TO_ONE, 6))
+
+
+def test_without_room_on_the_disk_every_epoch_prepares_anew(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models.data.keeping, "FREE_SHARE", 0.0)
+    images = Counted()
+    split = replace(digits, images=images, splits={"train": np.arange(1000)})
+    pixels = open_pixels(split, "train", MINUS_ONE_TO_ONE, 6, held_bytes=0)
+    first, second = (np.concatenate(list(batches(pixels, np.arange(1000), 64))) for _ in range(2))
+    assert images.reads == 2000
+    assert np.array_equal(first, second)
 
 
 def test_a_picture_that_cannot_be_read_any_more_ends_the_reading_and_the_threads(digits: Dataset) -> None:
