@@ -31,7 +31,8 @@ from export.quantization.calibration import Calibration, calibrate
 from export.quantization.settings import DEFAULTS, NAIVE, Equalize, QuantizationSettings
 from export.quantize import make_tflite
 from export.quantize_onnx import make_onnx
-from export.to_float import to_onnx, to_tflite
+from export.to_float import to_tflite
+from export.to_onnx import to_onnx
 from export.verify import load_onnx, load_tflite, paired_interval, to_input
 from models.build import fold_batch_norm
 from models.data import Pixels, lazy_pixels, load_dataset, stratified_sample

@@ -10,6 +10,7 @@ from typing import Any
 
 from export.contents import TensorInfo
 from export.precision import PRECISIONS, Format, Precision
+from export.quantization.decision import is_equalized
 from models.files import format_json, sha256_file, write_file
 
 MANIFEST_FILE = "manifest.json"
@@ -181,7 +182,7 @@ class Manifest:
         budgets = [(manifest.budget or {}).get("max_drop") for manifest in (self, other)]
         calibrated_alike = dict(self.calibration) == dict(other.calibration) and budgets[0] == budgets[1]
         # Equalized by its calibration, even a float file is another with each.
-        equalized = self.calibration.get("equalize") or other.calibration.get("equalize")
+        equalized = is_equalized(self.calibration) or is_equalized(other.calibration)
         tried = {f"{a.format} {a.precision}" for a in other.artifacts} | set(other.failures)
         return tuple(
             a

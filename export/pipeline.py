@@ -9,21 +9,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from export.artifact import (
-    LABELS_FILE,
-    Manifest,
-    Verification,
-    save_manifest,
-)
+from export.artifact import LABELS_FILE, Manifest, Verification, save_manifest
 from export.budget.ladder import Ladder
 from export.budget.rungs import Climbed
+from export.budget.training import folder_for_int8, train_for_int8, trained_for_int8
 from export.budget.wanted import may_mix, with_islands
 from export.checks import check_data, check_labels, check_reference, check_unchanged, class_names
 from export.deployed import deployed
+from export.float_settings import float_settings
 from export.metadata.info import compose_info
 from export.metadata.labels import format_labels, parse_labels
 from export.precision import Limits, Precision, for_budget, for_random_weights
 from export.publish import publish
+from export.quantization.decision import RECORD, Decision
 from export.quantization.learned import answer_as_twin, learned_settings, ranges_on_record
 from export.quantization.settings import DEFAULTS, METHODS, QuantizationSettings
 from export.stages import (
@@ -38,16 +36,15 @@ from export.stages import (
     verify_stage,
 )
 from export.work import WorkFiles
-from models.checkpoint import TrainedModel, load_trained, run_folder
-from models.data import dataset_slug, find_dataset
-from models.errors import ToolchainError, WeightsError
+from models.checkpoint import TrainedModel, run_folder
+from models.data import find_dataset
+from models.errors import ToolchainError
 from models.files import output_errors, work_folder
 from models.given import own_weights
 from models.imagenet.released import CLASS_COUNT, IMAGENET
-from models.qat.plan import plan_qat, qat_folder
 from models.spec import ModelSpec, Preprocessing
-from models.training.recipes import QAT, Wishes
-from models.weights import AUTO, RANDOM, check_choice, obtain_weights, train_now
+from models.training.recipes import QAT
+from models.weights import RANDOM, check_choice, obtain_weights
 from models.worker import Report, Task, run_in_worker, run_in_workers
 
 
@@ -111,7 +108,7 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
     weights = _find_weights(request, report)
     if request.allow_qat:
         # Before hours of climbing.
-        _trained_for_int8(qat_folder(request.build_dir, request.spec.name, dataset_slug(request.dataset)), weights)
+        trained_for_int8(folder_for_int8(request), weights)
     learned = ranges_on_record(weights)
     if learned:
         request = replace(request, quantization=learned_settings(request.quantization, request.max_drop))
@@ -129,21 +126,22 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
         spec = replace(request.spec, num_classes=len(prepared.labels))
         files = replace(taking, num_classes=len(prepared.labels))
         notes = _notes(request, files, weights, prepared.labels)
-        _convert(request, spec, weights, work, report)
+        settings, known = float_settings(request, folder, weights, prepared)
+        decision = _convert(request, spec, weights, work, report, settings) or known
         climbed = None
         if request.max_drop is not None:
-            origin = _describe(request, spec, notes, weights, prepared, {}, {}, work)
+            origin = _describe(request, spec, notes, weights, prepared, {}, {}, work, None)
             ladder = Ladder(
                 spec=spec, files=files, checkpoint=weights.path, output=request.output, notes=notes, folder=folder,
                 work=work, may_mix=may_mix(request.precisions),
-                train_qat=partial(_train_for_int8, request, weights, report) if request.allow_qat else None,
+                train_qat=partial(train_for_int8, request, weights, report) if request.allow_qat else None,
             )  # fmt: skip
             climbed = ladder.find(request.max_drop, origin, report)
             if climbed.taken.checkpoint == QAT:
                 return _of_qat(request, climbed, report)
             request = _taking(request, climbed)
             if request.quantization.equalize:
-                _convert(request, spec, weights, work, report)
+                _convert(request, spec, weights, work, report, request.quantization)
         if learned:
             run_in_worker(answer_as_twin, spec, weights.path, learned, work, report=report)
         failures = _make_files(request, files, notes, work, report, learned)
@@ -152,7 +150,7 @@ def export_model(request: ExportRequest, report: Report) -> Exported:
         made = tuple(p for p in request.precisions if f"{p.format} {p.name}" not in failures)
         verdicts = _verify_files(request, made, files, weights, work, report)
         judged = dict(zip(made, verdicts, strict=True))
-        manifest = _describe(request, spec, notes, weights, prepared, judged, failures, work)
+        manifest = _describe(request, spec, notes, weights, prepared, judged, failures, work, decision)
         manifest = replace(manifest, budget=climbed.to_json() if climbed else None)
         published, removed = publish(folder, manifest, made, notes.labels, work)
     return Exported(folder=folder, manifest=published, passed=manifest.passed, removed=removed, climbed=climbed)
@@ -165,33 +163,6 @@ def _taking(request: ExportRequest, climbed: Climbed) -> ExportRequest:
         quantization=climbed.taken.settings,
         precisions=with_islands(request.precisions, climbed.taken),
     )
-
-
-def _trained_for_int8(folder: Path, weights: TrainedModel) -> TrainedModel | None:
-    """The quantization-aware training that started from the weights; None if there is none yet.
-
-    Raises:
-        WeightsError: there is one of other weights, which is nobody's to overwrite.
-    """
-    trained = load_trained(folder)
-    if trained is None:
-        return None
-    if trained.record.get("started_from_sha256") != weights.sha256 or "quantization" not in trained.record:
-        raise WeightsError(
-            f"{folder} holds quantization-aware training of other float weights than {weights.path}; move it away, or "
-            "leave --allow-qat out"
-        )
-    return trained
-
-
-def _train_for_int8(request: ExportRequest, weights: TrainedModel, report: Report) -> TrainedModel:
-    """What quantization-aware training makes of the weights; trains now unless this machine has."""
-    folder = qat_folder(request.build_dir, request.spec.name, dataset_slug(request.dataset))
-    if trained := _trained_for_int8(folder, weights):
-        return trained
-    wishes = Wishes(fine_tune=None if request.weights == AUTO else str(weights.path))
-    settings = plan_qat(request.spec, request.dataset, request.build_dir, seed=request.seed, wishes=wishes)
-    return train_now(request.spec, request.dataset, settings, folder, report)
 
 
 def _of_qat(request: ExportRequest, climbed: Climbed, report: Report) -> Exported:
@@ -241,6 +212,7 @@ def _describe(
     verdicts: Mapping[Precision, Verification | ToolchainError],
     failures: Mapping[str, str],
     work: WorkFiles,
+    decision: Decision | None,
 ) -> Manifest:
     # Here, because it imports onnx and LiteRT: 50 MB that need not lie beside TensorFlow.
     from export import describe
@@ -261,6 +233,7 @@ def _describe(
             "sha256": prepared.calibration_sha256,
             "method": METHODS[request.quantization.ranges],
             **request.quantization.to_json(),
+            **({RECORD: decision.to_json()} if decision else {}),
         },
         tools=describe.tool_versions(),
         artifacts=tuple(describe.describe_artifact(spec, p, verdict, work) for p, verdict in verdicts.items()),
@@ -274,10 +247,20 @@ def _as_trained(spec: ModelSpec, weights: TrainedModel) -> ModelSpec:
     return replace(spec, preprocessing=Preprocessing.from_json(trained_with)) if trained_with else spec
 
 
-def _convert(request: ExportRequest, spec: ModelSpec, weights: TrainedModel, work: WorkFiles, report: Report) -> None:
-    """Makes the float files that all precisions come from."""
+def _convert(
+    request: ExportRequest,
+    spec: ModelSpec,
+    weights: TrainedModel,
+    work: WorkFiles,
+    report: Report,
+    settings: QuantizationSettings,
+) -> Decision | None:
+    """Makes the float files that all precisions come from; returns what was decided of equalization."""
     onnx = any(precision.format == "onnx" for precision in request.precisions)
-    run_in_worker(convert_stage, spec, weights.path, request.output, onnx, work, request.quantization, report=report)
+    found: Decision | None = run_in_worker(
+        convert_stage, spec, weights.path, request.output, onnx, work, settings, report=report
+    )
+    return found
 
 
 def _make_files(

@@ -11,6 +11,7 @@ from typing import Any
 from export.artifact import MANIFEST_FILE, Artifact, Manifest
 from export.contents import read_contents
 from export.precision import PRECISIONS
+from export.quantization.decision import RECORD, recorded_decision
 from export.quantization.settings import NAIVE, QuantizationSettings
 from models.errors import BrokenFileError, DataError, UsageError
 from models.presets import checked_preprocessing
@@ -81,15 +82,21 @@ def calibration_settings(manifest: Manifest) -> QuantizationSettings:
     """The levers that the 8-bit files were made with.
 
     Raises:
-        BrokenFileError: a value that no setting has.
+        BrokenFileError: a value that no setting has, or a decision on equalization that none makes.
     """
     # Before there were other methods, none was recorded.
     if "ranges" not in manifest.calibration:
         return NAIVE
     try:
-        return QuantizationSettings.from_json(manifest.calibration)
+        settings = QuantizationSettings.from_json(manifest.calibration)
+        recorded_decision(manifest.calibration)
     except UsageError as error:
         raise BrokenFileError(str(error)) from error
+    except ValueError as error:
+        raise BrokenFileError(
+            f"calibration.{RECORD} is what no export writes ({reprlib.repr(str(error))}); {AGAIN}"
+        ) from error
+    return settings
 
 
 def as_stored(artifact: Artifact, folder: Path) -> Artifact:

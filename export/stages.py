@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from export.artifact import Verification
 from export.metadata.info import ModelInfo
 from export.precision import Limits, Precision
-from export.quantization.settings import DEFAULTS, NAIVE, QuantizationSettings
+from export.quantization.decision import Decision
+from export.quantization.settings import NAIVE, QuantizationSettings
 from export.work import WorkFiles, save_array, save_batches
 from models.data import Dataset, Pixels, batches, lazy_pixels, load_dataset, stratified_sample
 from models.errors import ConversionError
@@ -116,14 +117,14 @@ def convert_stage(
     output: str,
     onnx: bool,
     work: WorkFiles,
-    settings: QuantizationSettings = DEFAULTS,
-) -> None:
-    """Makes the float files and the Keras reference; see `export.to_float`."""
+    settings: QuantizationSettings = NAIVE,
+) -> Decision | None:
+    """Makes the float files and the Keras reference, decides on equalization; see `export.to_float`."""
     report(Progress(stage=STARTING, done=0, total=1))
     from export.to_float import convert_float
 
     report(Progress(stage=STARTING, done=1, total=1))
-    convert_float(report, spec, checkpoint, output, onnx, work, equalized=settings.equalize)
+    return convert_float(report, spec, checkpoint, output, onnx, work, settings)
 
 
 def calibrate_stage(

@@ -5,22 +5,20 @@ from __future__ import annotations
 import copy
 import ctypes
 import gc
-import logging
-import re
-import warnings
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import onnx
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from export.deployed import FRONT, as_trained, front, has_front
+from export.deployed import FRONT, as_trained, deployed, front, has_front
 from export.equalized import equalize
-from export.quantization.settings import Equalize
+from export.quantization.decision import Decision
+from export.quantization.settings import NAIVE, QuantizationSettings
 from export.tflite_file import name_tensors, read_model, write_model
+from export.to_onnx import to_onnx
 from export.work import WorkFiles, save_array
 from models.blocks import plan_layers
 from models.build import fold_batch_norm
@@ -30,20 +28,6 @@ from models.own import all_layers
 from models.spec import ModelSpec
 from models.training.predict import predict_logits
 from models.worker import Progress, Report
-
-OPSET = 17
-"""Old enough for ONNX Runtime 1.12 (2022) on phones, new enough for per-channel QDQ (13) and everything used here."""
-
-# What a network of convolutions needs of tf2onnx's passes; each further one copies the whole graph for nothing.
-_PASSES = (
-    "optimize_transpose",
-    "fold_constants",
-    "merge_duplication",
-    "reshape_optimizer",
-    "global_pool_optimizer",
-    "remove_identity",
-    "remove_back_to_back",
-)
 
 
 def to_tflite(model: keras.Model, spec: ModelSpec, output: str) -> bytes:
@@ -111,82 +95,6 @@ def _layer_names(model: keras.Model, spec: ModelSpec) -> list[str]:
     return [*apart, *(layer.name for layer in plan)]
 
 
-def to_onnx(tflite: Path, name: str) -> bytes:
-    """The float TFLite file as float32 ONNX: same tensor names, same NHWC input.
-
-    Raises:
-        ConversionError: the converter refused.
-    """
-    # tf2onnx copies the graph in every pass and leaves the copies to the garbage collector, which counts TensorFlow's
-    # million objects first and so runs too rarely; frozen they no longer count. This halves the peak memory.
-    gc.collect()
-    gc.freeze()
-    with warnings.catch_warnings():
-        # tf2onnx reads TFLite files with TensorFlow's own interpreter, which announces its retirement.
-        warnings.simplefilter("ignore")
-        from tf2onnx import optimizer
-        from tf2onnx.tfonnx import process_tf_graph
-
-        logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-        passes = optimizer._get_optimizers() | {"optimize_transpose": _transpose_pass()}  # noqa: SLF001 - the only way
-        try:
-            graph = process_tf_graph(None, opset=OPSET, tflite_path=str(tflite))
-            graph = optimizer.optimize_graph(graph, catch_errors=False, optimizers={k: passes[k] for k in _PASSES})
-            model = graph.make_model(name, graph_name=name)
-            _name_constants(model.graph)
-        except Exception as error:
-            raise ConversionError(f"tf2onnx refused {tflite.name}: {error}") from error
-        finally:
-            gc.unfreeze()
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-def _transpose_pass() -> type:
-    """tf2onnx's removal of Transposes, for networks with hard-swish and squeeze-and-excite too.
-
-    Its table lacks HardSwish, which then keeps a Transpose on either side. And after its first round it turns what is
-    left around maps of 1x1 into Reshapes, which no later round can cancel; so that is left out.
-    """
-    from tf2onnx.optimizer.transpose_optimizer import TransposeOptimizer
-
-    class TransposePass(TransposeOptimizer):  # type: ignore[misc]
-        def _initialize_handlers(self) -> None:
-            super()._initialize_handlers()
-            self._handler_map["HardSwish"] = self._simple_through_handler
-
-        def post_optimize_action(self) -> None:
-            pass
-
-    return TransposePass
-
-
-_ROLES = {"Clip": ("min", "max"), "Squeeze": ("axes",)}
-
-
-def _name_constants(graph: onnx.GraphProto) -> None:
-    """Names each constant after the first node that reads it, `<layer>/kernel`, and puts them in the nodes' order.
-
-    tf2onnx numbers them in the order of a set, which is another in every process, and so would be the file's bytes.
-    """
-    constants = {constant.name: constant for constant in graph.initializer}
-    renamed: dict[tuple[str, str], str] = {}
-    for node in graph.node:
-        # The classifier's node is called `classifier_Gemm__61`.
-        layer = re.sub(r"_[A-Za-z]+__\d+$", "", node.name)
-        roles = _ROLES.get(node.op_type, ("kernel", "bias"))
-        for position, used in enumerate(node.input):
-            if used in constants:
-                # Kernels and biases are each layer's own, as in the TFLite file; all else may be shared.
-                sharing = layer if roles == ("kernel", "bias") else ""
-                node.input[position] = renamed.setdefault((used, sharing), f"{layer}/{roles[position - 1]}")
-    del graph.initializer[:]
-    for (old, _), new in renamed.items():
-        constant = onnx.TensorProto()
-        constant.CopyFrom(constants[old])
-        constant.name = new
-        graph.initializer.append(constant)
-
-
 FLOAT_STAGE = "float conversion"
 REFERENCE_STAGE = "Keras reference"
 
@@ -198,10 +106,11 @@ def convert_float(
     output: str,
     onnx: bool,
     work: WorkFiles,
-    *,
-    equalized: Equalize = False,
-) -> None:
+    settings: QuantizationSettings = NAIVE,
+) -> Decision | None:
     """Loads the checkpoint and makes the float files and, unless they are there, the Keras model's own answers.
+
+    Returns what was decided of equalization; None where it was not to be decided.
 
     Args:
         report: Receives the progress.
@@ -210,7 +119,7 @@ def convert_float(
         output: `probabilities` or `logits`.
         onnx: Also convert to ONNX.
         work: Where the pictures are and the results go.
-        equalized: Rescale the channels of a network of the zoo for the 8-bit files, all or where it pays.
+        settings: Of the 8-bit files: whether the channels of a network of the zoo are rescaled for them.
 
     Raises:
         WeightsError: the checkpoint does not serve.
@@ -221,11 +130,9 @@ def convert_float(
     given = read_checkpoint(checkpoint)
     model = given if spec.own else into_network(checkpoint, given, spec)
     report(Progress(stage=FLOAT_STAGE, done=1, total=steps, detail="TFLite"))
-    deployed = model if spec.own else fold_batch_norm(model, spec)
-    if equalized and not spec.own:
-        equalize(deployed, spec, np.load(work.calibration_pixels), where_it_pays=equalized == "auto")
-    work.float_tflite.write_bytes(to_tflite(deployed, spec, output))
-    del deployed
+    tflite, decision = _tflite_for(model, spec, output, work, settings, report)
+    work.float_tflite.write_bytes(tflite)
+    del tflite
     _give_back_memory()
     if onnx:
         report(Progress(stage=FLOAT_STAGE, done=2, total=steps, detail="ONNX"))
@@ -235,8 +142,36 @@ def convert_float(
     # Not before the converters, whose peak of memory it would raise.
     if not spec.own:
         check_function(checkpoint, spec, given, model)
-    if work.reference.exists():
-        return
+    if not work.reference.exists():
+        _write_reference(model, spec, work, report)
+    return decision
+
+
+def _tflite_for(
+    model: keras.Model, spec: ModelSpec, output: str, work: WorkFiles, settings: QuantizationSettings, report: Report
+) -> tuple[bytes, Decision | None]:
+    """The float TFLite file, equalized if that is asked for or `auto` and measured to be better."""
+    if spec.own:
+        return to_tflite(model, spec, output), None
+    folded = fold_batch_norm(model, spec)
+    if settings.equalize != "auto":
+        if settings.equalize:
+            equalize(folded, spec, np.load(work.calibration_pixels))
+        return to_tflite(folded, spec, output), None
+    plain, pixels = to_tflite(folded, spec, output), np.load(work.calibration_pixels)
+    groups = equalize(folded, spec, pixels, where_it_pays=True)
+    if not groups:
+        return plain, Decision(groups=0)
+    # LiteRT's quantizer, which no other way needs.
+    from export.quantization.choose import choose
+
+    equalized = to_tflite(folded, spec, output)
+    decision = choose(plain, equalized, groups, pixels, deployed(spec.preprocessing), settings, report)
+    return (equalized if decision.taken else plain), decision
+
+
+def _write_reference(model: keras.Model, spec: ModelSpec, work: WorkFiles, report: Report) -> None:
+    """The Keras model's probabilities on the test split."""
     pixels = as_trained(np.load(work.test_pixels, mmap_mode="r"), spec.preprocessing)
     logits = predict_logits(model, pixels, spec.preprocessing, report, REFERENCE_STAGE)
     gives_logits = not spec.own or spec.own.gives == "logits"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models.blocks import Layer
 
 LARGEST_FACTOR = 2.0**8
+STEPS_PER_OCTAVE = 1
 CLIP = 6.0
 CLIP_MARGIN = 1.5
 """A channel whose ReLU6 never cut anything off may be rescaled as long as this many times its observed maximum still
@@ -96,7 +97,8 @@ def equalizing_factors(group: Group, weights: Weights, greatest: Mapping[str, Ch
     if held.any():
         # They stay as they are, so that all others are made like them, not like what they would have become.
         wanted = wanted / np.exp(np.mean(np.log(wanted[held])))
-    factors = 2.0 ** np.round(np.log2(np.clip(wanted, 1 / LARGEST_FACTOR, LARGEST_FACTOR)))
+    wanted = np.clip(wanted, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    factors = 2.0 ** (np.round(STEPS_PER_OCTAVE * np.log2(wanted)) / STEPS_PER_OCTAVE)
     factors = np.maximum(factors, _least_factors(group, greatest))
     return np.where(alive & scalable(group, greatest, factors), factors, 1.0)
 
@@ -105,7 +107,8 @@ def _least_factors(group: Group, greatest: Mapping[str, Channels]) -> Channels:
     """The smallest power of two up to 1 by which a ReLU6 lets each channel be divided."""
     largest = np.max([greatest[name] for name in group.clipped or group.tensors], axis=0)
     limit = CLIP_MARGIN * largest / CLIP if group.clipped else np.zeros_like(largest)
-    return np.asarray(2.0 ** np.ceil(np.log2(np.clip(limit, 1 / LARGEST_FACTOR, 1.0))))
+    steps = np.ceil(STEPS_PER_OCTAVE * np.log2(np.clip(limit, 1 / LARGEST_FACTOR, 1.0)))
+    return np.asarray(2.0 ** (steps / STEPS_PER_OCTAVE))
 
 
 def _share_of_inputs(kernel: NDArray[np.float32]) -> Channels:

@@ -9,18 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
-
-import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-from numpy.typing import NDArray
 
 from export.quantization.blocks import Block, find_blocks
 from export.quantization.islands import with_float_islands
+from export.quantization.meter import Meter
 from export.quantization.observe import THREADS
 from export.quantization.pictures import some_pictures
-from export.tflite_file import builtin_name, read_model, set_signature, write_model
-from models.data import Pixels, normalise
+from models.data import Pixels
 from models.errors import UsageError
 from models.spec import Preprocessing
 from models.worker import Progress, Report
@@ -67,8 +62,8 @@ def rank_blocks(
         UsageError: a name that no block has.
     """
     blocks = find_blocks(tflite)
-    meter = _Meter(tflite, int8, some_pictures(pixels, IMAGES, from_end=True), preprocessing)
-    search = _Search(blocks, meter.sqnr_db, report)
+    meter = Meter(tflite, some_pictures(pixels, IMAGES, from_end=True), preprocessing)
+    search = _Search(blocks, lambda layers: meter.sqnr_db(with_float_islands(int8, tflite, layers)), report)
     if wanted is None or isinstance(wanted, int):
         return search.best(len(blocks) if wanted is None else min(wanted, len(blocks)), paying=wanted is None)
     chosen = [_named(blocks, name) for name in wanted]
@@ -149,49 +144,3 @@ class _Search:
                 self._known[rows] = value
                 self._report(Progress(stage=STAGE, done=len(self._known), total=total))
         return [self._known[frozenset(rows)] for rows in sets]
-
-
-class _Meter:
-    """Measures a mixed file by its logits on some pictures."""
-
-    def __init__(self, tflite: bytes, int8: bytes, pixels: Pixels, preprocessing: Preprocessing) -> None:
-        self._tflite, self._int8 = tflite, int8
-        self._bytes = (pixels.astype(np.int16) - 128).astype(np.int8)
-        self._wanted = _run(_without_softmax(tflite), normalise(pixels, preprocessing))
-        self._power = np.maximum(np.sum(self._wanted**2, axis=1), np.finfo(np.float32).tiny)
-
-    def sqnr_db(self, layers: Layers) -> float:
-        """Of the logits with these layers float: the mean over the pictures of 10 log10 of signal by error power.
-
-        The mean of each picture's decibels, so that no single one decides.
-        """
-        made = _without_softmax(with_float_islands(self._int8, self._tflite, layers))
-        error = np.sum((_run(made, self._bytes) - self._wanted) ** 2, axis=1)
-        return float(np.mean(10 * np.log10(self._power / np.maximum(error, self._power * 1e-12))))
-
-
-def _without_softmax(content: bytes) -> bytes:
-    """The file up to its logits, whether they are int8 or float."""
-    model = read_model(content)
-    graph = model.subgraphs[0]
-    kinds = [builtin_name(model.operatorCodes[operator.opcodeIndex]) for operator in graph.operators]
-    if "SOFTMAX" in kinds:
-        place = kinds.index("SOFTMAX")
-        graph.outputs, graph.operators = [int(graph.operators[place].inputs[0])], graph.operators[:place]
-        set_signature(model)
-    return write_model(model)
-
-
-def _run(content: bytes, inputs: NDArray[Any]) -> NDArray[np.float64]:
-    """What the file gives, as numbers, `[N, classes]`."""
-    interpreter = Interpreter(model_content=content, num_threads=1)
-    interpreter.allocate_tensors()
-    (given,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
-    rows = []
-    for picture in inputs:
-        interpreter.set_tensor(given["index"], picture[None])
-        interpreter.invoke()
-        rows.append(interpreter.get_tensor(output["index"])[0])
-    scale, zero_point = output["quantization"]
-    stored = np.stack(rows).astype(np.float64)
-    return (stored - zero_point) * scale if scale else stored

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from export.contents import contents_faults, read_contents
 from export.precision import PRECISIONS
 from export.tflite_file import builtin_name, read_model
-from export.to_float import OPSET, to_onnx, to_tflite
+from export.to_float import to_tflite
+from export.to_onnx import OPSET, to_onnx
 from models.blocks import plan_layers
 from models.build import build, fold_batch_norm
 from models.errors import ConversionError
