@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from export.deployed import FRONT
-from export.quantization.histogram import BINS, Bins, Counts, Histogram, bins_of, count_bins, histogram
+from export.quantization.histogram import BINS, Bins, Counts, Histogram, bins_of, count_bins, histogram, loudness
 from export.tflite_file import read_model, write_model
 from models.data import Pixels, normalise
 from models.errors import DataError
@@ -85,28 +85,37 @@ class _Tally:
         self.activations = activations
         tensors = len(self.activations.names)
         self.least, self.greatest = np.full(tensors, np.inf), np.full(tensors, -np.inf)
-        self._counts = np.zeros((tensors, BINS), np.int64)
-        self._uncounted: list[list[Bins]] = [[] for _ in range(tensors)]
+        self._counts: list[dict[int, Counts]] = [{} for _ in range(tensors)]
+        self._uncounted: list[dict[int, list[Bins]]] = [{} for _ in range(tensors)]
+        self._pictures = 0
 
     def add(self, image: Pixels) -> None:
         with np.errstate(invalid="ignore"):
             for row, values in enumerate(self.activations.compute(image)):
                 self.least[row] = np.minimum(self.least[row], values.min())
                 self.greatest[row] = np.maximum(self.greatest[row], values.max())
-                self._uncounted[row].append(bins_of(_sample(values)))
-        if len(self._uncounted[0]) == COUNTED_TOGETHER:
+                sample = np.ascontiguousarray(_sample(values)).reshape(-1)
+                self._uncounted[row].setdefault(loudness(sample), []).append(bins_of(sample))
+        self._pictures += 1
+        if self._pictures % COUNTED_TOGETHER == 0:
             self._count()
 
-    def counts(self) -> Counts:
-        """Of every tensor, `[tensors, BINS]`."""
+    def counts(self) -> list[dict[int, Counts]]:
+        """Of every tensor, `[BINS]` by the loudness of the pictures."""
         self._count()
         return self._counts
 
     def _count(self) -> None:
-        for row, bins in enumerate(self._uncounted):
-            if bins:
-                self._counts[row] += count_bins(np.concatenate(bins))
-                bins.clear()
+        for counts, uncounted in zip(self._counts, self._uncounted, strict=True):
+            for loud, bins in uncounted.items():
+                _add(counts, loud, count_bins(np.concatenate(bins)))
+            uncounted.clear()
+
+
+def _add(counts: dict[int, Counts], loud: int, more: Counts) -> None:
+    # Only what is used, so that the rest of so many bins takes no memory.
+    used = np.flatnonzero(more)
+    counts.setdefault(loud, np.zeros(BINS, np.int64))[used] += more[used]
 
 
 def _sample(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -138,7 +147,11 @@ def observe(tflite: bytes, pixels: Pixels, preprocessing: Preprocessing, report:
     for number, _ in enumerate(_in_threads(tallies, pixels)):
         report(Progress(stage=STAGE, done=number + 1, total=len(pixels)))
     names = tallies[0].activations.names
-    counts = np.add.reduce([tally.counts() for tally in tallies])
+    counts = tallies[0].counts()
+    for tally in tallies[1:]:
+        for mine, others in zip(counts, tally.counts(), strict=True):
+            for loud, more in others.items():
+                _add(mine, loud, more)
     least = np.minimum.reduce([tally.least for tally in tallies])
     greatest = np.maximum.reduce([tally.greatest for tally in tallies])
     if FRONT in names:

@@ -29,8 +29,8 @@ NEAR = 0.9
 """An observed maximum from this share of ReLU6's bound on is taken for the bound: that costs a tenth of a step at most,
 and pictures that go further than the representative ones are not cut off."""
 
-_SHRINKS = np.concatenate([np.linspace(1, 0.5, 51), np.linspace(0.48, 0.1, 20)])
-"""Shares of the extremes that the searching methods try for either end."""
+_SHRINKS = np.concatenate([np.linspace(1, 0.5, 51), np.linspace(0.48, 0.1, 20), 0.1 * 0.85 ** np.arange(1, 31)])
+"""Shares of the extremes that the searching methods try for either end, down to one in 1300."""
 
 Interval = tuple[float, float]
 
@@ -87,10 +87,11 @@ def _percentile(seen: Histogram, extremes: Interval) -> Interval:
 def _mse(seen: Histogram, extremes: Interval) -> Interval:
     """With the least mean squared error of 8 bits: what is cut off, and a twelfth of a squared step for all else.
 
-    Zero is always stored exactly, so that the zeros behind a ReLU have no part in it.
+    Pictures much louder than most count by their own power, so that a few of them do not decide for all. Zero is always
+    stored exactly, so that the zeros behind a ReLU have no part in it.
     """
     lows, highs = (extreme * _SHRINKS for extreme in extremes)
-    weights = np.where(seen.values == 0, 0, seen.counts).astype(np.float64)
+    weights = np.where(seen.values == 0, 0.0, seen.weights)
     cut_low, kept_low = _cut_off(-seen.values[::-1], weights[::-1], -lows)
     cut_high, kept_high = _cut_off(seen.values, weights, highs)
     kept = kept_low[:, None] + kept_high - weights.sum()

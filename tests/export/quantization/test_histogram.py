@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from export.quantization.histogram import Counts, bins_of, count_bins, histogram
+from export.quantization.histogram import LOUDNESS_STEP, Counts, bins_of, count_bins, histogram, loudness
 
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
 VALUES = arrays(np.float32, st.integers(1, 60), elements=FINITE)
@@ -26,7 +26,7 @@ def test_counts_are_the_same_in_any_order_and_any_batches(values: NDArray[np.flo
 
 @given(values=VALUES)
 def test_every_value_is_within_one_percent_of_the_middle_of_its_bin(values: NDArray[np.float32]) -> None:
-    seen = histogram(counted(values))
+    seen = histogram({0: counted(values)})
     assert np.all(np.diff(seen.values) >= 0)
     told = np.sort(np.repeat(seen.values, seen.counts))
     # What is smaller than any float32 with full precision is told as zero.
@@ -34,6 +34,25 @@ def test_every_value_is_within_one_percent_of_the_middle_of_its_bin(values: NDAr
 
 
 def test_zeros_of_either_sign_are_zero() -> None:
-    seen = histogram(counted(np.array([0.0, -0.0, 1.0], np.float32)))
+    seen = histogram({0: counted(np.array([0.0, -0.0, 1.0], np.float32))})
     assert dict(zip(seen.values[:2], seen.counts[:2], strict=True)) == {0.0: 1}
     assert seen.counts.sum() == 3
+
+
+@given(values=VALUES, power=st.integers(-8, 8))
+def test_twice_as_large_values_are_of_the_next_class(values: NDArray[np.float32], power: int) -> None:
+    small = np.clip(values, -1e3, 1e3) + np.float32(0.5)
+    assert loudness(small * np.float32(2.0**power)) == loudness(small) + power
+
+
+def test_nothing_but_zeros_is_of_a_class_too() -> None:
+    zeros = np.zeros(10, np.float32)
+    seen = histogram({loudness(zeros): counted(zeros)})
+    assert (seen.values.tolist(), seen.counts.tolist(), seen.weights.tolist()) == ([0.0], [10], [10.0])
+
+
+def test_pictures_louder_than_the_median_one_are_worth_less_and_quieter_ones_as_much() -> None:
+    one = {loud: counted(np.full(10, 2.0**loud, np.float32)) for loud in range(-2, 4)}
+    seen = histogram({**one, 0: 5 * one[0]})
+    assert seen.counts.tolist() == [10, 10, 50, 10, 10, 10]
+    assert seen.weights.tolist() == [10, 10, 50, 10 / LOUDNESS_STEP, 10 / LOUDNESS_STEP**2, 10 / LOUDNESS_STEP**3]

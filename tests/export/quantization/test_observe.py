@@ -30,6 +30,7 @@ def assert_same(left: Observations, right: Observations) -> None:
         assert (observed.least, observed.greatest) == (other.least, other.greatest)
         assert np.array_equal(observed.histogram.values, other.histogram.values)
         assert np.array_equal(observed.histogram.counts, other.histogram.counts)
+        assert np.array_equal(observed.histogram.weights, other.histogram.weights)
 
 
 def test_order_and_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:

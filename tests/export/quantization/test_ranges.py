@@ -1,27 +1,34 @@
 """Ranges by each method, from distributions whose best range is known."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.quantization.histogram import bins_of, count_bins, histogram
+from export.quantization.histogram import Counts, bins_of, count_bins, histogram, loudness
 from export.quantization.observe import Observed
 from export.quantization.ranges import RANGE_FLOOR, choose_ranges, exact_bounds
 from export.quantization.settings import NAIVE, RANGE_METHODS, RangeMethod
 from tests.export.quantization.graphs import tiny_network
 
 
-def observed(values: NDArray[np.floating]) -> Observed:
-    single = values.astype(np.float32)
-    return Observed(
-        least=float(single.min()), greatest=float(single.max()), histogram=histogram(count_bins(bins_of(single)))
-    )
+def observed(*pictures: NDArray[np.floating]) -> Observed:
+    counts: dict[int, Counts] = {}
+    for values in pictures:
+        single = values.astype(np.float32)
+        counts[loudness(single)] = counts.get(loudness(single), 0) + count_bins(bins_of(single))
+    everything = np.concatenate(pictures)
+    return Observed(least=float(everything.min()), greatest=float(everything.max()), histogram=histogram(counts))
 
 
 def chosen(values: NDArray[np.floating], method: RangeMethod) -> tuple[float, float]:
-    return choose_ranges({"x": observed(values)}, {}, replace(NAIVE, ranges=method))["x"]
+    return chosen_of([values], method)
+
+
+def chosen_of(pictures: Sequence[NDArray[np.floating]], method: RangeMethod) -> tuple[float, float]:
+    return choose_ranges({"x": observed(*pictures)}, {}, replace(NAIVE, ranges=method))["x"]
 
 
 def rounding_error(values: NDArray[np.floating], low: float, high: float) -> float:
@@ -63,6 +70,23 @@ def test_mse_finds_a_range_that_no_other_beats_by_a_twentieth() -> None:
         ]
         assert rounding_error(values, *chosen(values, "mse")) <= 1.05 * min(tried)
         assert rounding_error(values, *chosen(values, "mse")) < rounding_error(values, low, high)
+
+
+def test_mse_lets_no_single_picture_decide_for_all_others() -> None:
+    rng = np.random.default_rng(4)
+    pictures = [rng.normal(0, 1, 2000) for _ in range(99)]
+    alone = chosen_of(pictures, "mse")
+    low, high = chosen_of([*pictures, rng.normal(0, 200, 2000)], "mse")
+    # By their squares alone the 2000 values of that one would widen the range to some 500.
+    assert 1 <= low / alone[0] < 2
+    assert 1 <= high / alone[1] < 2
+
+
+def test_mse_serves_all_where_half_of_the_pictures_are_loud() -> None:
+    rng = np.random.default_rng(4)
+    low, high = chosen_of([rng.normal(0, size, 2000) for size in (1, 20) for _ in range(9)], "mse")
+    assert low < -40
+    assert high > 40
 
 
 def test_zeros_behind_a_relu_do_not_decide_where_to_cut() -> None:
