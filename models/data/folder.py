@@ -21,7 +21,7 @@ from models.data.decode import decode_picture
 from models.data.duplicates import group_duplicates
 from models.data.scan import Picture, scan_files
 from models.data.split import grouped_split
-from models.data.tree import EXPLAIN, Problem, list_tree
+from models.data.tree import Problem, explain_layout, list_tree
 from models.errors import DataError
 from models.worker import Report
 
@@ -109,7 +109,10 @@ class Folder:
                 "--allow-broken leaves them out"
             )
         if len(self.labels) < 2:
-            raise DataError(f"{self.root} has one class only, {self.labels[0]!r}; a classifier needs two; {EXPLAIN}")
+            raise DataError(
+                f"{self.root} has one class only, {self.labels[0]!r}; a classifier needs two; "
+                f"{explain_layout(self.root, [picture.candidate.path for picture in self.pictures])}"
+            )
         trained = {p.candidate.label for p in self.pictures if p.candidate.split in (None, "train")}
         empty = [label for label in self.labels if label not in trained]
         if empty:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,10 @@ SPLIT_FOLDERS: dict[str, Split] = {
     "testing": "test",
 }
 
-EXPLAIN = (
-    "put the pictures of each class into a folder of its own: DIR/class/picture.jpg or DIR/train/class/picture.jpg"
-)
+OUTSIDE = "lies in no class folder"
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+"""Of names that serve as examples; what a file is, its content tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,21 @@ def list_tree(root: Path) -> Tree:
             labels[label] = None
             files += [Candidate(name, label, split) for name in _files(path, root, skipped)]
     if not labels:
-        raise DataError(f"{root} has no class folders; {EXPLAIN}")
+        loose = [problem.path for problem in skipped if problem.reason == OUTSIDE]
+        what = f", {len(loose)} of its files lie outside of any ({loose[0]!r} first)" if loose else " and no files"
+        raise DataError(f"{root} has no class folders{what}; {explain_layout(root, loose)}")
     return Tree(
         labels=tuple(sorted(labels)), files=tuple(sorted(files, key=lambda file: file.path)), skipped=tuple(skipped)
+    )
+
+
+def explain_layout(root: Path, files: Sequence[str]) -> str:
+    """What to do about a folder without classes, with one of its own files as the example."""
+    names = [name for name in map(os.path.basename, files) if name.isprintable()]
+    example = next((name for name in names if name.lower().endswith(ENDINGS)), "picture.jpg")
+    return (
+        f"put the pictures of each class into a folder that bears its name: {root / 'CLASS' / example} or, with splits "
+        f"of your own, {root / 'train' / 'CLASS' / example}"
     )
 
 
@@ -120,7 +133,7 @@ def _folders(folder: Path, root: Path, skipped: list[Problem]) -> list[Path]:
         if _is_folder(entry):
             found.append(Path(entry.path))
         else:
-            skipped.append(Problem(os.path.relpath(entry.path, root), "lies in no class folder"))
+            skipped.append(Problem(os.path.relpath(entry.path, root), OUTSIDE))
     return found
 
 

@@ -315,8 +315,8 @@ def a_file(root: Path) -> None:
 
 
 TREES: dict[Callable[[Path], None], str] = {
-    no_classes: "has no class folders; put the pictures of each class into a folder of its own: DIR/class/picture.jpg",
-    one_class: "has one class only, 'a'; a classifier needs two",
+    no_classes: "has no class folders and no files; put the pictures of each class into a folder that bears its name: ",
+    one_class: "has one class only, 'a'; a classifier needs two; put the pictures of each class into a folder that",
     empty_class: "has no picture to train class 'c'; add pictures or remove the folder",
     class_of_broken_files: "has no picture to train class 'c'",
     two_pictures: "has too few pictures: none of its 2 falls to the validation split; ten different ones per class are",
@@ -330,6 +330,32 @@ def test_a_folder_that_nothing_can_be_trained_on_says_why(tmp_path: Path, change
     root = make_folder(tmp_path / "root", {"a": 12, "b": 12})
     change(root)
     assert TREES[change] in refusal(root, allow_broken=True)
+
+
+def test_a_flat_folder_is_shown_where_one_of_its_own_pictures_belongs(tmp_path: Path) -> None:
+    root = tmp_path / "flat"
+    for name in ("NOTES.txt", "b.jpg", "\ue000.jpg", "c.jpg"):
+        save(root / name, blobs(0), format="PNG")
+    assert refusal(root) == (
+        f"{root} has no class folders, 4 of its files lie outside of any ('NOTES.txt' first); put the pictures of each "
+        f"class into a folder that bears its name: {root}/CLASS/b.jpg or, with splits of your own, "
+        f"{root}/train/CLASS/b.jpg"
+    )
+
+
+def test_splits_without_classes_are_shown_the_level_that_is_missing(tmp_path: Path) -> None:
+    root = tmp_path / "flat"
+    for name in ("train/7.png", "train/8.png", "val/9.png"):
+        save(root / name, blobs(0))
+    assert "3 of its files lie outside of any ('train/7.png' first)" in refusal(root)
+    assert refusal(root).endswith(f"with splits of your own, {root}/train/CLASS/7.png")
+
+
+def test_the_example_of_a_layout_is_never_a_name_that_a_terminal_obeys(tmp_path: Path) -> None:
+    root = tmp_path / "flat"
+    save(root / "\x1b[2J.png", blobs(0))
+    assert "\x1b" not in refusal(root)
+    assert refusal(root).endswith(f"{root}/train/CLASS/picture.jpg")
 
 
 def test_a_class_to_be_tested_but_not_trained_is_refused(tmp_path: Path) -> None:
