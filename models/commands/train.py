@@ -14,6 +14,7 @@ from models.checkpoint import TrainedModel
 from models.cli import at_least_one, inert, progress_display, result_console, seed, words
 from models.errors import UsageError
 from models.spec import FITS, ModelSpec, Preprocessing
+from models.training.advice import suggest_start
 from models.training.pace import format_duration
 from models.training.recipes import Wishes, plan_training
 from models.training.settings import CLASS_WEIGHTS, MIXED_PRECISION
@@ -184,4 +185,6 @@ def _print_trained(trained: TrainedModel, dataset: str) -> None:
     )
     own = "" if dataset == "digits" else f" DATASET={inert(shlex.quote(dataset))}"
     chosen = " WEIGHTS=qat" if record["settings"]["quantization_aware"] else ""
+    if hint := suggest_start(record, dataset):
+        console.print(inert(hint), highlight=False, soft_wrap=True)
     console.print(f"next: make export MODEL={trained.model}{own}{chosen}", highlight=False, soft_wrap=True)
