@@ -131,29 +131,36 @@ def print_summary(costs: dict[str, list[Cost]]) -> None:
     for name, row in costs.items():
         wall, processor = (statistics.median(getattr(cost, key) for cost in row) for key in ("wall_s", "processor_s"))
         print(f"{name:<13}{1 / wall:7.0f} images/s  {1000 * processor:6.2f} ms of processor time per picture")
-
-    def ratio(one: Callable[[dict[str, Cost]], float], other: Callable[[dict[str, Cost]], float]) -> str:
-        rounds = [dict(zip(costs, row, strict=True)) for row in zip(*costs.values(), strict=True)]
-        return f"{statistics.median(other(costs) / one(costs) for costs in rounds):.2f}"
-
-    def wall(*names: str) -> Callable[[dict[str, Cost]], float]:
-        return lambda costs: sum(costs[name].wall_s for name in names)
-
-    def training(first: str, later: str) -> Callable[[dict[str, Cost]], float]:
-        return lambda costs: costs[first].wall_s + (EPOCHS - 1) * costs[later].wall_s
-
-    print("images/s of one to the other, median of the rounds:")
-    for one, other in (
+    print("how many times as fast, by the clock and by processor time, medians of the rounds:")
+    rows = [
         ("ours first", "keras"),
         ("ours first", "antialiased"),
         ("ours later", "keras"),
         ("ours later", "keras cached"),
         ("ours held", "keras cached"),
-    ):
-        print(f"{one} / {other}: {ratio(wall(one), wall(other))}")
-    ours = training("ours first", "ours later")
-    for what, later in (("", "keras"), (" with its cache", "keras cached")):
-        print(f"{EPOCHS} epochs / keras{what}: {ratio(ours, training('keras', later))}")
+    ]
+    for one, other in rows:
+        print(f"{one} / {other}: {ratios(training(costs, one, one, 1), training(costs, other, other, 1))}")
+    ours = training(costs, "ours first", "ours later", EPOCHS)
+    for later in ("keras", "keras cached"):
+        theirs = training(costs, "keras", later, EPOCHS)
+        print(f"{EPOCHS} epochs of ours / of keras, later ones {later}: {ratios(ours, theirs)}")
+
+
+def training(costs: dict[str, list[Cost]], first: str, later: str, epochs: int) -> list[Cost]:
+    """Of a picture in so many epochs, per round."""
+    return [
+        Cost(a.wall_s + (epochs - 1) * b.wall_s, a.processor_s + (epochs - 1) * b.processor_s)
+        for a, b in zip(costs[first], costs[later], strict=True)
+    ]
+
+
+def ratios(ours: list[Cost], theirs: list[Cost]) -> str:
+    """How many times theirs costs what ours does: by the clock, by processor time."""
+    pairs = list(zip(ours, theirs, strict=True))
+    wall = statistics.median(other.wall_s / one.wall_s for one, other in pairs)
+    processor = statistics.median(other.processor_s / one.processor_s for one, other in pairs)
+    return f"{wall:.2f} {processor:.2f}"
 
 
 def main() -> None:
