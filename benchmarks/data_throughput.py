@@ -5,6 +5,7 @@
 All read every picture of a folder as float32 batches of 32. Without DIR, JPEG files of blurred noise are made, by
 default of the size of ImageNet's photographs. The files lie in the system's page cache: what is timed is computing.
 
+- `ours examine`: what comes once, before the first training on a folder: damage, duplicates, hashes.
 - `ours first`: the first epoch over a split too large for memory: decoded, shrunk with antialiasing, kept on the disk.
 - `ours later`: the epochs after it, read from there. `ours held`: from memory, for a split of up to `HELD_BYTES`.
 - `keras`: every epoch of `keras.utils.image_dataset_from_directory`, which shrinks without antialiasing.
@@ -34,6 +35,7 @@ from models.data.folder import FolderImages
 from models.data.keeping import room_for
 from models.data.preparing import normalise
 from models.data.reading import LazyPixels, Pixels, batches, thread_count
+from models.data.scan import scan_files
 from models.data.tree import list_tree
 from models.errors import OutputError
 from models.spec import MINUS_ONE_TO_ONE
@@ -82,9 +84,14 @@ def our_ways(root: Path, size_px: int) -> dict[str, Epoch]:
     def epoch(pixels: Pixels | LazyPixels) -> int:
         return sum(len(normalise(batch, MINUS_ONE_TO_ONE)) for batch in batches(pixels, order, BATCH))
 
+    def examine() -> int:
+        with tempfile.TemporaryDirectory() as cache:
+            return len(scan_files(root, list_tree(root).files, Path(cache) / "data", lambda _: None)[0])
+
     kept, held = anew(), lazy[:]
     epoch(kept)
     return {
+        "ours examine": examine,
         "ours first": lambda: epoch(anew()),
         "ours later": lambda: epoch(kept),
         "ours held": lambda: epoch(held),

@@ -34,9 +34,10 @@ class Fingerprint:
     """9 x 8 grey levels, row by row."""
 
 
-def fingerprint(image: Pixels) -> Fingerprint:
-    """The look of a picture, uint8 `[H, W, 3]`, that survives scaling and compression."""
-    small = Image.fromarray(image).convert("L").resize((SIDE + 1, SIDE), Image.Resampling.BOX)
+def fingerprint(image: Pixels | Image.Image) -> Fingerprint:
+    """The look of a picture, uint8 `[H, W, 3]` or Pillow's RGB, that survives scaling and compression."""
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    small = picture.convert("L").resize((SIDE + 1, SIDE), Image.Resampling.BOX)
     levels = np.asarray(small).astype(np.int16)
     falling = (levels[:, :-1] > levels[:, 1:]).ravel()
     return Fingerprint(int.from_bytes(np.packbits(falling).tobytes(), "big"), small.tobytes())

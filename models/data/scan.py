@@ -15,7 +15,7 @@ from typing import Any
 import models.data.decode
 import models.data.duplicates
 from models.data.cache import making_in
-from models.data.decode import read_picture
+from models.data.decode import decode_picture
 from models.data.duplicates import Fingerprint, fingerprint
 from models.data.reading import thread_count
 from models.data.tree import Candidate, Problem
@@ -92,7 +92,7 @@ def _stamp(path: Path) -> list[Any]:
 def _examine(path: Path) -> list[Any]:
     """`[sha256, bits, thumbnail]` of a picture, `[reason]` of anything else."""
     try:
-        look = fingerprint(read_picture(path))
+        look = fingerprint(decode_picture(path))
         return [sha256_file(path), f"{look.bits:016x}", look.thumbnail.hex()]
     except DataError as error:
         return [str(error)]

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.data import Pixels
+from models.data.decode import decode_picture, read_picture
 from models.data.duplicates import _BAND_EDGES, MAX_BITS, _band_keys, fingerprint, group_duplicates
-from tests.models.data.pictures import blobs
+from tests.models.data.pictures import blobs, save
 
 
 def compressed(pixels: Pixels, quality: int) -> Pixels:
@@ -77,3 +79,8 @@ def test_the_parts_cover_all_bits_once() -> None:
     assert (_BAND_EDGES[0], _BAND_EDGES[-1]) == (0, 64)
     assert all(start < stop for start, stop in pairwise(_BAND_EDGES))
     assert len({key for bit in range(64) for key in _band_keys(1 << bit) if key[1]}) == 64
+
+
+def test_a_picture_looks_the_same_as_an_array_and_as_pillow_decodes_it(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", blobs(1, width=300, height=200))
+    assert fingerprint(read_picture(path)) == fingerprint(decode_picture(path))

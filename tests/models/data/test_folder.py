@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.data import Dataset, dataset_slug, load_dataset
-from models.data.decode import read_picture
+from models.data.decode import decode_picture
 from models.data.folder import Folder, folder_slug, read_folder
 from models.errors import DataError, UnknownNameError
 from models.worker import Progress
@@ -190,9 +190,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def counting(path: Path) -> object:
         read.append(path.name)
-        return read_picture(path)
+        return decode_picture(path)
 
-    monkeypatch.setattr("models.data.scan.read_picture", counting)
+    monkeypatch.setattr("models.data.scan.decode_picture", counting)
     return read
 
 
