@@ -29,7 +29,6 @@ from benchmarks.peers.subject import Subject, find_subject, prepare
 from benchmarks.peers.tools import (
     FLOAT,
     OURS,
-    OURS_EQUALIZED,
     OURS_FEW,
     OURS_INT8_EDGES,
     OURS_MANY,
@@ -44,7 +43,7 @@ from models.worker import Progress, run_in_worker
 from models.zoo import lookup
 
 PLAIN = (*PEERS, OURS, OURS_INT8_EDGES, OURS_ONNX, OURS_FEW, OURS_MANY)
-TWIN = (*PEERS, OURS, OURS_EQUALIZED)
+TWIN = (*PEERS, OURS)
 TIMED = (OURS, OURS_INT8_EDGES)
 AGAIN = f"{OURS.name} again"
 HEADS = ("network", "tool", "top-1", "drop, points (95 %)", "disagrees", "SQNR, dB", "bytes", "ms", "made in, s")
@@ -173,8 +172,7 @@ def judge(found: Found) -> list[goals.Goal]:
     title, losses = found.subject.title, found.losses
     peers = {peer.name: losses[peer.name] for peer in PEERS if peer.name in losses}
     if found.subject.twin:
-        tried = [tool.name for tool in (OURS, OURS_EQUALIZED) if tool.name in losses]
-        return [goals.twin_goal(title, name, losses[name]) for name in tried]
+        return [goals.twin_goal(title, losses[OURS.name])] if OURS.name in losses else []
     if OURS.name not in losses:
         return []
     verdicts = goals.goals(title, peers, losses[OURS.name])

@@ -15,8 +15,8 @@ from models.spec import ModelSpec
 BATCH = 8
 LEAST_GAIN_DB = 1.0
 """What rescaling a group must be expected to gain where only that is rescaled; the estimate is no better than this."""
-IMAGES = 64
-"""Of the representative data set, at most: a channel's size is needed to a factor of two only."""
+IMAGES = 128
+"""Of the representative data set, at most."""
 
 
 def equalize(model: keras.Model, spec: ModelSpec, pixels: Pixels, *, where_it_pays: bool = False) -> int:

@@ -22,6 +22,7 @@ from export.to_onnx import to_onnx
 from export.work import WorkFiles, save_array
 from models.blocks import plan_layers
 from models.build import fold_batch_norm
+from models.data import Pixels
 from models.errors import ConversionError
 from models.load import check_function, into_network, read_checkpoint
 from models.own import all_layers
@@ -130,7 +131,12 @@ def convert_float(
     given = read_checkpoint(checkpoint)
     model = given if spec.own else into_network(checkpoint, given, spec)
     report(Progress(stage=FLOAT_STAGE, done=1, total=steps, detail="TFLite"))
-    tflite, decision = _tflite_for(model, spec, output, work, settings, report)
+    decision = None
+    if spec.own:
+        tflite = to_tflite(model, spec, output)
+    else:
+        pixels = np.load(work.calibration_pixels)
+        tflite, decision = tflite_for(fold_batch_norm(model, spec), spec, output, pixels, settings, report)
     work.float_tflite.write_bytes(tflite)
     del tflite
     _give_back_memory()
@@ -147,22 +153,31 @@ def convert_float(
     return decision
 
 
-def _tflite_for(
-    model: keras.Model, spec: ModelSpec, output: str, work: WorkFiles, settings: QuantizationSettings, report: Report
+def tflite_for(
+    folded: keras.Model, spec: ModelSpec, output: str, pixels: Pixels, settings: QuantizationSettings, report: Report
 ) -> tuple[bytes, Decision | None]:
-    """The float TFLite file, equalized if that is asked for or `auto` and measured to be better."""
-    if spec.own:
-        return to_tflite(model, spec, output), None
-    folded = fold_batch_norm(model, spec)
+    """The float TFLite file, equalized if that is asked for, or if `auto` finds by measuring that it is better.
+
+    Args:
+        folded: A network of the zoo, of `models.build.fold_batch_norm`; its weights may change.
+        spec: The network.
+        output: `probabilities` or `logits`.
+        pixels: The representative data set, uint8 `[N, H, W, 3]`.
+        settings: Of the 8-bit files.
+        report: Receives the progress.
+
+    Raises:
+        ConversionError: the converter refused.
+    """
     if settings.equalize != "auto":
         if settings.equalize:
-            equalize(folded, spec, np.load(work.calibration_pixels))
+            equalize(folded, spec, pixels)
         return to_tflite(folded, spec, output), None
-    plain, pixels = to_tflite(folded, spec, output), np.load(work.calibration_pixels)
+    plain = to_tflite(folded, spec, output)
     groups = equalize(folded, spec, pixels, where_it_pays=True)
     if not groups:
         return plain, Decision(groups=0)
-    # LiteRT's quantizer, which no other way needs.
+    # It loads LiteRT's quantizer, which is not needed otherwise here.
     from export.quantization.choose import choose
 
     equalized = to_tflite(folded, spec, output)

@@ -30,9 +30,9 @@ class Goal:
     met: bool
 
 
-def twin_goal(name: str, tool: str, ours: Loss) -> Goal:
-    """What one of our files of a stress twin may lose."""
-    return _goal(name, f"drop at most {100 * TWIN_DROP:g}: {tool} {_drop(ours)}", ours.drop <= TWIN_DROP)
+def twin_goal(name: str, ours: Loss) -> Goal:
+    """What our file of a stress twin may lose."""
+    return _goal(name, f"drop at most {100 * TWIN_DROP:g}: {_drop(ours)}", ours.drop <= TWIN_DROP)
 
 
 def goals(name: str, losses: Mapping[str, Loss], ours: Loss) -> list[Goal]:

@@ -146,7 +146,7 @@ def _fill(
         chosen = stratified_sample(data.classes, data.splits["train"], images, 0)
         save_array(work.calibration_pixels, lazy_pixels(data, chosen, spec.preprocessing, spec.resolution_px)[:])
     if settings.equalize:
-        convert(report, subject, work, equalized=True)
+        convert(report, subject, work, settings)
     else:
         work.float_tflite.write_bytes(subject.work.float_tflite.read_bytes())
         work.float_onnx.write_bytes(subject.work.float_onnx.read_bytes())
@@ -174,7 +174,6 @@ FLOAT = Tool(name="float32", format="tflite", version=_of("tensorflow"), make=_f
 OURS = Tool(name="ours", format="tflite", version=_our_version, make=_ours("", "tflite"), ours=True)
 OURS_ONNX = replace(OURS, name="ours, ONNX", format="onnx", make=_ours("", "onnx"))
 OURS_INT8_EDGES = replace(OURS, name="ours, int8 in and out", make=_ours("", "tflite", precision_name="int8_npu"))
-OURS_EQUALIZED = replace(OURS, name="ours, equalize", make=_ours("equalize", "tflite"))
 OURS_FEW = replace(OURS, name="ours, 32 pictures", make=_ours("", "tflite", 32))
 OURS_MANY = replace(OURS, name="ours, 512 pictures", make=_ours("", "tflite", 512))
 
@@ -186,5 +185,5 @@ PEERS = (
 )
 
 TOOLS: Mapping[str, Tool] = MappingProxyType(
-    {tool.name: tool for tool in (FLOAT, *PEERS, OURS, OURS_INT8_EDGES, OURS_ONNX, OURS_EQUALIZED, OURS_FEW, OURS_MANY)}
+    {tool.name: tool for tool in (FLOAT, *PEERS, OURS, OURS_INT8_EDGES, OURS_ONNX, OURS_FEW, OURS_MANY)}
 )

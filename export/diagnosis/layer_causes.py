@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from export.diagnosis.evidence import Evidence
 from export.diagnosis.values import ActivationReading, Finding
+from export.quantization.decision import is_equalized
 
 GAP_DB = 6.0
 """One bit: what a better range of a tensor would gain."""
@@ -120,9 +121,15 @@ def blame_kernels(evidence: Evidence) -> Finding | None:
             for r in (depthwise or coarse)[:4]
         ),
         layers=tuple(r.layer for r in depthwise or coarse),
-        # Our int8 files have one scale per channel.
-        command=evidence.subject.make("export", *(["QUANTIZATION=equalize"] if coarse[0].per_channel else [])),
+        command=evidence.subject.make("export", *_finer_kernels(evidence, per_channel=coarse[0].per_channel)),
     )
+
+
+def _finer_kernels(evidence: Evidence, *, per_channel: bool) -> list[str]:
+    """What is left to try: our int8 files have one scale per channel, and equalized channels where that was better."""
+    if not per_channel:
+        return []
+    return ["PRECISION=int8_mixed" if is_equalized(evidence.subject.manifest.calibration) else "QUANTIZATION=equalize"]
 
 
 def blame_swish(evidence: Evidence) -> Finding | None:

@@ -44,8 +44,8 @@ def test_v3_small_and_twins_may_lose_half_a_point() -> None:
     worse = replace(OURS, drop=0.005, drop_high=0.01)
     assert met(goals("mobilenet_v3_small_1.0", PEERS, worse)[0]) == [True]
     assert met(goals("mobilenet_v2_1.0", PEERS, worse)[0]) == [False]
-    assert met(twin_goal("v2 twin", "ours", worse)) == [True]
-    assert met(twin_goal("v2 twin", "ours", replace(worse, drop=0.0051))) == [False]
+    assert met(twin_goal("v2 twin", worse)) == [True]
+    assert met(twin_goal("v2 twin", replace(worse, drop=0.0051))) == [False]
 
 
 def test_peers_that_agree_with_the_float_network_always_cannot_be_halved() -> None:

@@ -140,7 +140,7 @@ def test_factors_share_the_burden_and_a_relu6_limits_them() -> None:
     alike = {"a": np.array([1.0, 1.0])}
     # The second is read 16 times more weakly: a quarter for the activation, four times for the kernel.
     assert equalizing_factors(group, weights, alike).tolist() == [1.0, 4.0]
-    assert scalable(group, alike, np.array([0.25, 0.2])).tolist() == [True, False]
+    assert scalable(group, alike, np.array([0.5, 0.4])).tolist() == [True, False]
     assert equalizing_factors(group, weights, {"a": np.array([1.0, 5.0])}).tolist()[1] == 1.0
     assert equalizing_factors(group, weights, {"a": np.array([1.0, 0.0])}).tolist() == [1.0, 1.0]
     rescale(group, weights, np.array([1.0, 4.0]))
@@ -153,9 +153,9 @@ def test_channels_that_a_relu6_holds_are_what_the_others_are_made_like() -> None
     (group,) = find_groups(plan)
     # The second was divided by 16 where it is made, and multiplied by it where it is read.
     weights = {"a": [np.ones((1, 1, 3, 2), np.float32)], "b": [np.array([[1 / 16], [1.0]], np.float32)]}
-    assert equalizing_factors(group, weights, {"a": np.array([6.0, 4 / 16])}).tolist() == [1.0, 1 / 16]
-    # A ReLU6 lets it be multiplied by 8 only.
-    assert equalizing_factors(group, weights, {"a": np.array([6.0, 6 / 16])}).tolist() == [1.0, 1 / 8]
+    assert equalizing_factors(group, weights, {"a": np.array([6.0, 0.5 / 16])}).tolist() == [1.0, 2**-5.75]
+    # 16 is wanted, but a ReLU6 lets it be multiplied by a third of 6 / (6 / 16) only.
+    assert equalizing_factors(group, weights, {"a": np.array([6.0, 6 / 16])}).tolist() == [1.0, 2**-2.25]
 
 
 def two_layers(sizes: list[float], kernel: list[list[float]]) -> tuple[Group, Weights, dict[str, Channels]]:

@@ -11,6 +11,8 @@ from models.spec import ModelSpec
 
 SPREAD = 4.0
 """Channels are rescaled by 2 to the power of something between minus and plus this."""
+RESERVE, IMAGES = 1.5, 64
+"""How far from a ReLU6's limit the channels of that many pictures must stay: less than equalization wants."""
 
 
 def stress(model: keras.Model, spec: ModelSpec, pixels: Pixels, seed: int = 0) -> int:
@@ -19,10 +21,11 @@ def stress(model: keras.Model, spec: ModelSpec, pixels: Pixels, seed: int = 0) -
     Its function stays the same within rounding: of channels behind a ReLU6 only those change that it never cuts off.
     """
     rng, changed = np.random.default_rng(seed), 0
-    weights, greatest = read_weights(model, spec), greatest_values(model, spec, pixels)
+    weights = read_weights(model, spec)
+    greatest = greatest_values(model, spec, pixels[:: -(-len(pixels) // IMAGES)])
     for group in find_groups(plan_layers(spec)):
         wanted = 2 ** rng.uniform(-SPREAD, SPREAD, group.producers[0].channels)
-        factors = np.where(scalable(group, greatest, wanted), wanted, 1.0)
+        factors = np.where(scalable(group, greatest, wanted, RESERVE), wanted, 1.0)
         changed += int(np.sum(factors != 1))
         rescale(group, weights, factors)
     write_weights(model, weights)
