@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from export.quantization.settings import NAIVE, QuantizationSettings
 from export.work import WorkFiles, save_array
 from models.data import lazy_pixels, load_dataset, stratified_sample
 from models.spec import ModelSpec
@@ -73,14 +74,14 @@ def prepare(report: Report, subject: Subject) -> None:
         report(Progress(stage="twin", done=0, total=1))
         changed = write_twin(subject)
         report(Progress(stage="twin", done=1, total=1, detail=f"{changed} channels rescaled"))
-    convert(report, subject, work, equalized=False)
+    convert(report, subject, work, NAIVE)
 
 
-def convert(report: Report, subject: Subject, work: WorkFiles, *, equalized: bool) -> None:
-    """The float TFLite and ONNX files, which end with logits."""
+def convert(report: Report, subject: Subject, work: WorkFiles, settings: QuantizationSettings) -> None:
+    """The float TFLite and ONNX files, which end with logits, equalized as the settings have it."""
     from export.to_float import convert_float
 
-    convert_float(report, subject.spec, subject.checkpoint, "logits", True, work, equalized=equalized)
+    convert_float(report, subject.spec, subject.checkpoint, "logits", True, work, settings)
 
 
 def write_twin(subject: Subject) -> int:
