@@ -31,10 +31,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFilter
 
+from models.data.dataset import Pixels
 from models.data.folder import FolderImages
 from models.data.keeping import room_for
 from models.data.preparing import normalise
-from models.data.reading import LazyPixels, Pixels, batches, thread_count
+from models.data.reading import LazyPixels, batches, thread_count
 from models.data.scan import scan_files
 from models.data.tree import list_tree
 from models.errors import OutputError
