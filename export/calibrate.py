@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from export.quantization.observe import Observations, observe
-from export.quantization.ranges import Ranges, choose_ranges, exact_bounds
+from export.quantization.ranges import Ranges, file_ranges
 from export.quantization.settings import NAIVE, QuantizationSettings
 from export.tflite_file import read_model
 from models.data import Pixels
@@ -88,4 +88,4 @@ def all_ranges(
     pixel, graph = input_quantization(preprocessing), read_model(tflite).subgraphs[0]
     name = graph.tensors[graph.inputs[0]].name.decode()
     range_of_bytes = (-pixel.zero_point * pixel.scale, (255 - pixel.zero_point) * pixel.scale)
-    return {**choose_ranges(observations, exact_bounds(tflite), settings), name: range_of_bytes}
+    return {**file_ranges(tflite, observations, settings), name: range_of_bytes}

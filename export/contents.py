@@ -124,7 +124,8 @@ def _island_faults(contents: Contents, precision: Precision, intended: Intended 
         faults.append(f"it does not compute {_some(wanted - found)} in float")
     if contents.torn_layers:
         faults.append(f"it computes {_some(contents.torn_layers)} partly in float")
-    strange = {*contents.weights, *contents.activations} - {precision.weight_dtype, "float32"}
+    known = {precision.weight_dtype, precision.activation_dtype, "float32"}
+    strange = {*contents.weights, *contents.activations} - known
     if strange:
         faults.append(f"it has {', '.join(sorted(strange))} beside {precision.weight_dtype} and float32")
     return faults

@@ -54,6 +54,11 @@ class Precision:
     use: str
     """Where a person would use it."""
 
+    @property
+    def has_bytes(self) -> bool:
+        """Whether it computes with 8 bits by ranges from the representative data set."""
+        return self.calibrated and self.activation_dtype in ("int8", "uint8")
+
 
 _FLOAT32 = Limits(
     max_abs_error=1e-4, max_mean_error=None, min_top1_agreement=0.998, max_top1_drop=0.002, max_builtin_error=1e-4,
@@ -131,12 +136,12 @@ _ROWS = (
         use="GPUs and NPUs; slower than float32 on CPUs",
     ),
     Precision(
-        format="onnx", name="int8", calibrated=True, weight_dtype="int8", activation_dtype="int8",
+        format="onnx", name="int8", calibrated=True, weight_dtype="int8", activation_dtype="uint8",
         input_dtype="float32", output_dtype="float32", default=True, limits=_INT8,
         use="ONNX Runtime on CPUs (QDQ)",
     ),
     Precision(
-        format="onnx", name="int8_mixed", calibrated=True, weight_dtype="int8", activation_dtype="int8",
+        format="onnx", name="int8_mixed", calibrated=True, weight_dtype="int8", activation_dtype="uint8",
         input_dtype="float32", output_dtype="float32", default=False, limits=_INT8, islands=True,
         use="the same blocks in float as the TFLite file",
     ),

@@ -53,7 +53,7 @@ class WorkFiles:
 
     def reference_for(self, precision: Precision) -> Path:
         """What a precision's answers are compared with: the twin's, if it was trained to compute as that does."""
-        learned = precision.calibrated and precision.activation_dtype == "int8" and self.twin.exists()
+        learned = precision.has_bytes and self.twin.exists()
         return self.twin if learned else self.reference
 
     @property

@@ -31,7 +31,7 @@ def check_budget(
         raise UsageError("--max-drop chooses the levers itself; leave --quantization out")
     if weights == "random":
         raise UsageError("--max-drop: random weights have no accuracy to lose; train the network first")
-    if not any(precision.calibrated and precision.activation_dtype == "int8" for precision in precisions):
+    if not any(precision.has_bytes for precision in precisions):
         raise UsageError("--max-drop is about int8 files, of which none is asked for; add int8 to --precision")
 
 

@@ -18,7 +18,7 @@ from export.diagnosis.activations import FIXED, SAME_RANGE, matched
 from export.diagnosis.graph import Graph, Tensor
 from export.diagnosis.values import RangeGuess
 from export.quantization.observe import observe
-from export.quantization.ranges import choose_ranges, exact_bounds
+from export.quantization.ranges import file_ranges
 from export.quantization.settings import QuantizationSettings
 from models.data import Pixels
 from models.errors import DataError
@@ -145,5 +145,5 @@ def _ways(pictures: Pixels, preprocessing: Preprocessing) -> Iterator[_Way]:
 
 def _measure(tflite: bytes, way: _Way, tensors: dict[str, Tensor], settings: QuantizationSettings) -> Spans:
     seen = observe(tflite, way.pixels, way.preprocessing, lambda _: None)
-    ranges = choose_ranges(seen, exact_bounds(tflite), settings)
+    ranges = file_ranges(tflite, seen, settings)
     return {name: _span(tensor, *ranges[name]) for name, tensor in tensors.items()}

@@ -49,11 +49,11 @@ class Calibration:
 
     def shifts_for(self, precision: Precision) -> Shifts:
         """What a precision's biases are corrected by: 16-bit inputs have no half grey level to make up for."""
-        return self.shifts if precision.calibrated and precision.activation_dtype == "int8" else {}
+        return self.shifts if precision.has_bytes else {}
 
     def kernels_for(self, precision: Precision) -> Kernels:
         """The kernels that its biases were corrected for."""
-        return self.kernels if precision.calibrated and precision.activation_dtype == "int8" else {}
+        return self.kernels if precision.has_bytes else {}
 
     @property
     def float_layers(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from export.quantization.halves import clear_of_halves
 from export.quantization.histogram import Histogram
 from export.quantization.observe import Observations
 from export.quantization.settings import QuantizationSettings, RangeMethod
@@ -33,6 +34,20 @@ _SHRINKS = np.concatenate([np.linspace(1, 0.5, 51), np.linspace(0.48, 0.1, 20), 
 """Shares of the extremes that the searching methods try for either end, down to one in 1300."""
 
 Interval = tuple[float, float]
+
+
+def file_ranges(tflite: bytes, observations: Observations, settings: QuantizationSettings) -> Ranges:
+    """The range of every observed tensor of a float TFLite file.
+
+    Extremes, where they are asked for, are taken as they are, which is what converters do.
+
+    Args:
+        tflite: The file.
+        observations: Of its activations.
+        settings: The method, and whether exact bounds count.
+    """
+    chosen = choose_ranges(observations, exact_bounds(tflite), settings)
+    return chosen if settings.ranges == "min-max" else clear_of_halves(tflite, chosen, observations)
 
 
 def choose_ranges(observations: Observations, bounds: Ranges, settings: QuantizationSettings) -> Ranges:
