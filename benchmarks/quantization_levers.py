@@ -25,13 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.contents import read_contents
-from export.equalized import equalize
 from export.precision import PRECISIONS
 from export.quantization.calibration import Calibration, calibrate
 from export.quantization.settings import DEFAULTS, NAIVE, Equalize, QuantizationSettings
 from export.quantize import make_tflite
 from export.quantize_onnx import make_onnx
-from export.to_float import to_tflite
+from export.to_float import tflite_for
 from export.to_onnx import to_onnx
 from export.verify import load_onnx, load_tflite, paired_interval, to_input
 from models.build import fold_batch_norm
@@ -47,6 +46,7 @@ COLUMNS = (
     "CPU, us", "s",
 )  # fmt: skip
 MIXED, WIDE = "int8_mixed", "int16x8"
+AS_IS = replace(DEFAULTS, equalize=False)
 ALL = QuantizationSettings(ranges="min-max", exact=True, equalize=True, bias_correction=True)
 VARIANTS: Mapping[str, QuantizationSettings] = {
     "nothing (min-max)": NAIVE,
@@ -59,18 +59,18 @@ VARIANTS: Mapping[str, QuantizationSettings] = {
     "min-max,exact,equalize,bias": ALL,
     "percentile,exact,equalize,bias": replace(ALL, ranges="percentile"),
     "mse,exact,equalize,bias": replace(ALL, ranges="mse"),
-    "defaults": DEFAULTS,
-    "defaults, equalize": replace(DEFAULTS, equalize=True),
-    "defaults, equalize=auto": replace(DEFAULTS, equalize="auto"),
-    "defaults, round": replace(DEFAULTS, rounding=True),
-    "defaults, no-bias, round": replace(DEFAULTS, rounding=True, bias_correction=False),
-    "per-tensor": replace(DEFAULTS, per_tensor=True),
-    "per-tensor, round": replace(DEFAULTS, per_tensor=True, rounding=True),
-    "per-tensor, equalize": replace(DEFAULTS, per_tensor=True, equalize=True),
-    "per-tensor, equalize, round": replace(DEFAULTS, per_tensor=True, equalize=True, rounding=True),
-    "per-tensor, no-bias": replace(DEFAULTS, per_tensor=True, bias_correction=False),
-    MIXED: DEFAULTS,
-    WIDE: DEFAULTS,
+    "defaults": AS_IS,
+    "defaults, equalize": replace(AS_IS, equalize=True),
+    "defaults, equalize=auto": DEFAULTS,
+    "defaults, round": replace(AS_IS, rounding=True),
+    "defaults, no-bias, round": replace(AS_IS, rounding=True, bias_correction=False),
+    "per-tensor": replace(AS_IS, per_tensor=True),
+    "per-tensor, round": replace(AS_IS, per_tensor=True, rounding=True),
+    "per-tensor, equalize": replace(AS_IS, per_tensor=True, equalize=True),
+    "per-tensor, equalize, round": replace(AS_IS, per_tensor=True, equalize=True, rounding=True),
+    "per-tensor, no-bias": replace(AS_IS, per_tensor=True, bias_correction=False),
+    MIXED: AS_IS,
+    WIDE: AS_IS,
 }
 
 
@@ -186,13 +186,14 @@ def float_files(
     if twin:
         changed = stress(folded, spec, pictures.calibration)
         print(f"{spec.name}: {changed} channels rescaled", file=sys.stderr, flush=True)
-    if equalized:
-        groups = equalize(folded, spec, pictures.calibration, where_it_pays=equalized == "auto")
-        print(f"{spec.name}: {groups} groups rescaled ({equalized})", file=sys.stderr, flush=True)
+    settings = replace(DEFAULTS, equalize=equalized)
+    tflite, decision = tflite_for(folded, spec, output, pictures.calibration, settings, silent)
+    if decision:
+        print(f"{spec.name}: {decision.words}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float.tflite"
-        path.write_bytes(to_tflite(folded, spec, output))
-        return path.read_bytes(), to_onnx(path, spec.name)
+        path.write_bytes(tflite)
+        return tflite, to_onnx(path, spec.name)
 
 
 def run(content: bytes, name: str, spec: ModelSpec, pixels: Pixels) -> NDArray[np.float64]:

@@ -65,7 +65,8 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
         "--quantization",
         default="",
         metavar="WORDS",
-        help=f"how 8-bit files keep their accuracy: comma separated, of {settings_words()} (docs/quantization.md)",
+        help=f"how 8-bit files keep their accuracy: comma separated, of {settings_words()} "
+        "(default: mse,exact,equalize=auto,bias; docs/quantization.md)",
     )
     parser.add_argument(
         "--seed",

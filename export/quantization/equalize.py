@@ -95,14 +95,14 @@ def equalizing_factors(group: Group, weights: Weights, greatest: Mapping[str, Ch
     read = [_share_of_inputs(weights[layer.name][0]) for layer in group.readers if layer.kind != "depthwise"]
     # A depthwise kernel has a scale for each channel and bears no burden.
     wanted = np.sqrt(share / np.maximum(np.max(read, axis=0), 1e-6)) if read else share
-    held = alive & ~scalable(group, greatest, np.ones_like(wanted))
+    held = alive & ~scalable(group, greatest, np.ones_like(wanted), CLIP_MARGIN)
     if held.any():
         # They stay as they are, so that all others are made like them, not like what they would have become.
         wanted = wanted / np.exp(np.mean(np.log(wanted[held])))
     wanted = np.clip(wanted, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
     factors = 2.0 ** (np.round(STEPS_PER_OCTAVE * np.log2(wanted)) / STEPS_PER_OCTAVE)
     factors = np.maximum(factors, _least_factors(group, greatest))
-    return np.where(alive & scalable(group, greatest, factors), factors, 1.0)
+    return np.where(alive & scalable(group, greatest, factors, CLIP_MARGIN), factors, 1.0)
 
 
 def _least_factors(group: Group, greatest: Mapping[str, Channels]) -> Channels:
@@ -120,9 +120,7 @@ def _share_of_inputs(kernel: NDArray[np.float32]) -> Channels:
     return shares
 
 
-def scalable(
-    group: Group, greatest: Mapping[str, Channels], factors: Channels, margin: float = CLIP_MARGIN
-) -> NDArray[np.bool_]:
+def scalable(group: Group, greatest: Mapping[str, Channels], factors: Channels, margin: float) -> NDArray[np.bool_]:
     """Which channels a ReLU6 leaves the same under these factors, and would with values so many times as great."""
     passing = np.ones(len(factors), bool)
     for name in group.clipped:

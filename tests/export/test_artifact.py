@@ -233,3 +233,19 @@ def test_merged_artifacts_stand_in_the_order_of_the_table(tmp_path: Path) -> Non
     made = [artifact(tmp_path, row) for row in ROWS]
     merged = manifest(*made[::-2]).with_artifacts(tuple(made[-2::-2]))
     assert merged.artifacts == tuple(made)
+
+
+LEFT = {"groups": 2, "sqnr_db": 30.0, "equalized_sqnr_db": 30.2, "taken": False}
+TAKEN = {"groups": 2, "sqnr_db": 20.0, "equalized_sqnr_db": 30.0, "taken": True}
+
+
+@pytest.mark.parametrize(("decision", "floats_stay"), [(LEFT, True), (TAKEN, False)])
+def test_float_files_stay_beside_8_bit_files_of_the_same_float_network_only(
+    decision: dict[str, Any], floats_stay: bool, tmp_path: Path
+) -> None:
+    before = manifest(*(artifact(tmp_path, row) for row in ROWS), calibration={"equalize": "auto"})
+    decided = manifest(calibration={"equalize": "auto", "equalized": decision})
+    kept = [(a.format, a.precision) for a in before.of_same_origin(decided)]
+    assert kept == [(r.format, r.name) for r in ROWS if floats_stay and not r.calibrated]
+    after = manifest(*(artifact(tmp_path, row) for row in ROWS), calibration=decided.calibration)
+    assert len(after.of_same_origin(decided)) == len(ROWS)

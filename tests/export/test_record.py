@@ -13,6 +13,7 @@ from export.artifact import MANIFEST_FILE, Artifact, Manifest, load_manifest, sa
 from export.contents import TensorInfo
 from export.diagnosis.subject import open_subject
 from export.parity import measure_parity
+from export.quantization.decision import recorded_decision
 from export.quantization.settings import DEFAULTS, NAIVE
 from export.record import AGAIN, as_stored, calibration_settings, check_manifest, manifest_preprocessing
 from export.tflite_file import read_model, write_model
@@ -186,3 +187,24 @@ def test_doctor_and_parity_refuse_the_same_forgeries(published: Path) -> None:
     save_manifest(published, forged("labels.count", 3, known))
     with pytest.raises(BrokenFileError, match=r"labels\.count is 3, the files have 10; make the folder again"):
         open_subject(published, "int8", None)
+
+
+def test_a_forged_decision_on_equalization_is_one_error(published: Path) -> None:
+    known = load_manifest(published)
+    assert known is not None
+    taken = {"groups": 3, "sqnr_db": 30.0, "equalized_sqnr_db": 30.1, "taken": True}
+    save_manifest(published, replace(known, calibration={**known.calibration, "equalized": taken}))
+    wanted = (
+        r"^calibration\.equalized is what no export writes \(.*taken is True.*\); make the folder again with `make e"
+    )
+    with pytest.raises(BrokenFileError, match=wanted):
+        open_subject(published, "int8", None)
+    with pytest.raises(BrokenFileError, match=wanted):
+        measure_parity(published, None, 5, lambda _: None)
+
+
+def test_an_export_by_default_has_its_decision_on_record(published: Path) -> None:
+    known = load_manifest(published)
+    assert known is not None
+    assert known.calibration["equalize"] == "auto"
+    assert recorded_decision(known.calibration) is not None

@@ -140,7 +140,7 @@ def test_factors_share_the_burden_and_a_relu6_limits_them() -> None:
     alike = {"a": np.array([1.0, 1.0])}
     # The second is read 16 times more weakly: a quarter for the activation, four times for the kernel.
     assert equalizing_factors(group, weights, alike).tolist() == [1.0, 4.0]
-    assert scalable(group, alike, np.array([0.5, 0.4])).tolist() == [True, False]
+    assert scalable(group, alike, np.array([0.5, 0.4]), 3.0).tolist() == [True, False]
     assert equalizing_factors(group, weights, {"a": np.array([1.0, 5.0])}).tolist()[1] == 1.0
     assert equalizing_factors(group, weights, {"a": np.array([1.0, 0.0])}).tolist() == [1.0, 1.0]
     rescale(group, weights, np.array([1.0, 4.0]))
