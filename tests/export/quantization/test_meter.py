@@ -24,7 +24,7 @@ def logits(content: bytes, picture: NDArray[np.generic]) -> NDArray[np.float64]:
     (details,) = (d for d in interpreter.get_tensor_details() if d["name"] == "classifier")
     scale, zero_point = details["quantization"]
     values = interpreter.get_tensor(details["index"])[0].astype(np.float64)
-    return (values - zero_point) * scale if scale else values
+    return np.asarray((values - zero_point) * scale if scale else values)
 
 
 @pytest.mark.filterwarnings("ignore:Warning. Enabling `experimental_preserve_all_tensors`")
