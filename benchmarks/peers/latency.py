@@ -44,7 +44,8 @@ def interleaved(files: Mapping[str, bytes], rounds: int, seed: int = 0) -> dict[
 
 
 def _block(invoke: Any) -> float:
-    samples, ends = [], time.perf_counter() + BLOCK_S
+    samples: list[float] = []
+    ends = time.perf_counter() + BLOCK_S
     while len(samples) < 3 or time.perf_counter() < ends:
         started = time.perf_counter_ns()
         invoke()

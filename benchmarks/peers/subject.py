@@ -14,6 +14,8 @@ from models.data import lazy_pixels, load_dataset, stratified_sample
 from models.spec import ModelSpec
 from models.worker import Progress, Report
 
+FLOAT_VERSION = "2"
+"""Of the float files: another one where `export` writes other ones, and every tool begins anew."""
 FEW = 4
 """Test pictures for the comparison with Keras that every conversion makes; the benchmark itself reads them all."""
 
@@ -53,7 +55,13 @@ class Subject:
 def find_subject(spec: ModelSpec, weights: Path, dataset: str, images: int, store: Path, *, twin: bool) -> Subject:
     """The subject with a folder of its own, named by the hash of all that its float files and pictures depend on."""
     data = load_dataset(dataset)
-    parts = (hashlib.sha256(weights.read_bytes()).hexdigest(), data.digest, str(spec.resolution_px), str(images))
+    parts = (
+        FLOAT_VERSION,
+        hashlib.sha256(weights.read_bytes()).hexdigest(),
+        data.digest,
+        str(spec.resolution_px),
+        str(images),
+    )
     digest = hashlib.sha256("\0".join((spec.name, *parts, str(twin))).encode()).hexdigest()
     folder = store / f"{spec.name}-{'twin-' if twin else ''}{digest[:12]}"
     folder.mkdir(parents=True, exist_ok=True)

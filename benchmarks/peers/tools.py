@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -53,8 +54,8 @@ def _float(_: Report, subject: Subject) -> bytes:
     return subject.work.float_tflite.read_bytes()
 
 
-def _tflite_converter(_: Report, subject: Subject) -> bytes:
-    """Full integer quantization as TensorFlow's guide has it, from the Keras network."""
+def _tflite_converter(_: Report, subject: Subject, *, edges: str = "int8") -> bytes:
+    """Full integer quantization as TensorFlow's guide has it, from the Keras network; the type of input and output."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -74,7 +75,7 @@ def _tflite_converter(_: Report, subject: Subject) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image] for image in samples(subject))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
+    converter.inference_input_type = converter.inference_output_type = getattr(tf, edges)
     return bytes(converter.convert())
 
 
@@ -177,6 +178,14 @@ OURS_INT8_EDGES = replace(OURS, name="ours, int8 in and out", make=_ours("", "tf
 OURS_FEW = replace(OURS, name="ours, 32 pictures", make=_ours("", "tflite", 32))
 OURS_MANY = replace(OURS, name="ours, 512 pictures", make=_ours("", "tflite", 512))
 
+CONVERTER_UINT8 = Tool(
+    name="TFLiteConverter, uint8 in and out",
+    format="tflite",
+    version=_of("tensorflow"),
+    make=partial(_tflite_converter, edges="uint8"),
+)
+"""Timed beside our file with the same edges."""
+
 PEERS = (
     Tool(name="TFLiteConverter", format="tflite", version=_of("tensorflow"), make=_tflite_converter),
     Tool(name="litert-quantizer", format="tflite", version=_of("litert-quantizer"), make=_litert_quantizer),
@@ -185,5 +194,8 @@ PEERS = (
 )
 
 TOOLS: Mapping[str, Tool] = MappingProxyType(
-    {tool.name: tool for tool in (FLOAT, *PEERS, OURS, OURS_INT8_EDGES, OURS_ONNX, OURS_FEW, OURS_MANY)}
+    {
+        tool.name: tool
+        for tool in (FLOAT, *PEERS, CONVERTER_UINT8, OURS, OURS_INT8_EDGES, OURS_ONNX, OURS_FEW, OURS_MANY)
+    }
 )

@@ -73,7 +73,7 @@ def stored_levels(interval: Interval, seen: Histogram) -> tuple[Levels, Levels]:
     shares = np.bincount(nearest, seen.counts, minlength=LEVELS)
     # Bins are wider than the steps of great values, which fall between them.
     smooth = np.maximum(shares, np.convolve(shares, np.full(5, 0.2), mode="same"))
-    return (levels - zero_point) * scale, smooth / smooth.sum()
+    return np.asarray((levels - zero_point) * scale), np.asarray(smooth / smooth.sum())
 
 
 def _steps(interval: Interval) -> tuple[float, int]:
