@@ -60,12 +60,12 @@ def test_equalizing_and_stressing_leave_the_output_as_it_is(name: str) -> None:
     equalize(model, spec, pixels)
     changed = read_weights(model, spec)
     assert any(not np.array_equal(before[layer][0], changed[layer][0]) for layer in before)
-    limit = 1e-5 * np.abs(wanted).max()
+    # Factors round every weight anew, which an untrained network makes much of; a wrong factor gives other answers.
+    limit = 2e-4 * np.abs(wanted).max()
     np.testing.assert_allclose(model.predict_on_batch(inputs), wanted, atol=limit, rtol=0)
     assert stress(model, spec, pixels) > 100
     stressed = model.predict_on_batch(inputs)
-    # Its factors round every weight anew, which an untrained network makes much of; a wrong factor gives other answers.
-    np.testing.assert_allclose(stressed, wanted, atol=20 * limit, rtol=0)
+    np.testing.assert_allclose(stressed, wanted, atol=limit, rtol=0)
     equalize(model, spec, pixels)
     np.testing.assert_allclose(model.predict_on_batch(inputs), stressed, atol=limit, rtol=0)
 
