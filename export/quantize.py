@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ import numpy as np
 from litert_quantizer import qtyping, quantizer, recipe, recipe_manager
 from litert_quantizer.algorithm_manager import AlgorithmName
 from litert_quantizer.algorithms.uniform_quantize import uniform_quantize_tensor
+from litert_quantizer.utils import progress_utils
 from numpy.typing import NDArray
 
 from export.precision import Precision
@@ -25,6 +27,9 @@ from models.errors import ConversionError
 
 if TYPE_CHECKING:
     from export.quantization.calibration import Calibration
+
+# A lock between processes otherwise, which a process that Ctrl-C ends leaves behind, and Python says so.
+progress_utils.tqdm.tqdm.set_lock(threading.RLock())
 
 
 def _float16_recipe() -> Any:

@@ -68,7 +68,7 @@ def test_one_layer_computed_in_float_is_found(trained: "Network") -> None:
     graph = model.subgraphs[0]
     graph.tensors[graph.operators[4].outputs[0]].type = 0
     (fault,) = contents_faults(read_contents(write_model(model), row), row)
-    assert fault.startswith("its activations should all be uint8, it has {'uint8': ")
+    assert fault.startswith("its activations should all be int8, it has {'int8': ")
     assert "'float32': 1}" in fault
 
 

@@ -71,7 +71,7 @@ def test_every_file_gives_verifications_answer_and_loses_nothing_by_mediapipes_r
         assert by[name, "prepared"]["agreement"] >= (0.97 if name == "dynamic_range" else 1.0)
         # Its resize takes single pixels where ours averages: some pictures near two classes flip, either way.
         assert by[name, "odd sizes"]["agreement"] >= 0.93
-        assert abs(by[name, "odd sizes"]["mediapipe_top1"] - by[name, "odd sizes"]["top1"]) <= 0.03
+        assert abs(by[name, "odd sizes"]["mediapipe_top1"] - by[name, "odd sizes"]["top1"]) <= 0.03 + 1e-9
         assert by[name, "own size"]["smaller"]
 
 
