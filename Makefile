@@ -157,7 +157,7 @@ lab-test: setup ## run the tests on emulated phones (Linux; builds them on the f
 	@$(PY) -m pytest -m lab
 
 page-test: setup ## run the tests of the report's and the bundle's page in Chromium (apt install chromium npm)
-	@$(PY) -m pytest -m page -n 2 --dist loadfile
+	@$(PY) -m pytest -m page
 
 check: static test ## all that continuous integration runs
 
