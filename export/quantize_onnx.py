@@ -20,7 +20,8 @@ from export.onnx_layers import KEEPING, node_layers
 from export.precision import Precision
 from export.quantization.bias import with_shifted_onnx_biases
 from export.quantization.kernels import with_onnx_kernels
-from export.quantization.ranges import Ranges, scale_and_zero_point
+from export.quantization.ranges import Ranges
+from export.quantization.steps import scale_and_zero_point
 from models.errors import ConversionError
 from models.spec import Preprocessing
 

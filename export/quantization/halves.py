@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from export.quantization.histogram import Histogram
 from export.quantization.observe import Observations
+from export.quantization.steps import LEVELS, scale_and_zero_point
 from export.tflite_file import builtin_name, read_model
 
 Interval = tuple[float, float]
 Levels = NDArray[np.float64]
-LEVELS = 256
 
 _KINDS = ("ADD", "HARD_SWISH")
 _NEAR = 3e-5
@@ -77,8 +77,9 @@ def stored_levels(interval: Interval, seen: Histogram) -> tuple[Levels, Levels]:
 
 
 def _steps(interval: Interval) -> tuple[float, int]:
-    scale = float((np.float32(interval[1]) - np.float32(interval[0])) / np.float32(LEVELS - 1))
-    return scale, int(np.rint(-interval[0] / scale))
+    """The scale, and which of the levels is zero."""
+    scale, zero_point = scale_and_zero_point(*interval)
+    return float(scale), int(zero_point) + LEVELS // 2
 
 
 def _share_near(steps: Levels, shares: Levels) -> float:

@@ -13,6 +13,7 @@ from export.quantization.halves import clear_of_halves
 from export.quantization.histogram import Histogram
 from export.quantization.observe import Observations
 from export.quantization.settings import QuantizationSettings, RangeMethod
+from export.quantization.steps import LEVELS
 from export.tflite_file import builtin_name, read_model
 
 RANGE_FLOOR = 1e-4
@@ -23,7 +24,6 @@ outputs are of size 1, a tensor this narrow is constant for every purpose."""
 Ranges = dict[str, tuple[float, float]]
 """Least and greatest value per tensor name."""
 
-LEVELS = 256
 KEPT_SHARE = 0.9999
 """Of the values, that the percentile method keeps."""
 NEAR = 0.9
@@ -160,12 +160,6 @@ def _within(chosen: Interval, extremes: Interval) -> Interval:
 _METHODS: Mapping[RangeMethod, Callable[[Histogram, Interval], Interval]] = MappingProxyType(
     {"min-max": _min_max, "percentile": _percentile, "mse": _mse, "entropy": _entropy}
 )
-
-
-def scale_and_zero_point(low: float, high: float) -> tuple[np.float32, np.int8]:
-    """How int8 stores a range, in litert-quantizer's float32 arithmetic, so that every format has the same numbers."""
-    scale = (np.float32(high) - np.float32(low)) / np.float32(LEVELS - 1)
-    return scale, np.int8(np.rint(-128 - np.float32(low) / scale))
 
 
 def as_statistics(ranges: Ranges, tflite: bytes) -> dict[str, dict[str, NDArray[np.float32]]]:
