@@ -155,7 +155,7 @@ def rows(found: Found) -> Iterator[str]:
         if name == FLOAT.name:
             continue
         if made.file is None or made.size_bytes is None or made.seconds is None:
-            yield f"| `{title}` | {name} | refused: {made.reason} | | | | | | |"
+            yield f"| `{title}` | {name} | {'refused' if made.refused else 'not tried'}: {made.reason} | | | | | | |"
             continue
         lost, times = found.losses[name], found.latencies_us.get(name)
         cells = (

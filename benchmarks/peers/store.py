@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from benchmarks.peers.answers import answers
 from benchmarks.peers.subject import Subject
-from benchmarks.peers.tools import TOOLS, Tool
+from benchmarks.peers.tools import Tool
 from models.data import lazy_pixels, load_dataset
-from models.errors import ToolchainError
+from models.errors import ConversionError, ToolchainError
 from models.files import write_file
 from models.worker import Progress, Report, run_in_worker
 
@@ -37,6 +37,8 @@ class Made:
     """From the float file to the 8-bit one, calibration included, start of the process excluded."""
     reason: str
     """Why there is no file; empty if there is one."""
+    refused: bool = True
+    """Whether that was the tool's own word: it is kept, and what stood in the tool's way is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,27 +71,50 @@ def result_of(tool: Tool, subject: Subject, images: int, report: Report) -> Resu
 
 
 def make_once(tool: Tool, subject: Subject, report: Report) -> Made:
-    """What became of a tool's attempt: read if it was made before by the same version, made otherwise."""
+    """What became of a tool's attempt: read if it was made before by the same version, made otherwise.
+
+    Kept is a file, or that the tool refused. Something missing, a full disk or a process that was killed says nothing
+    of the tool, and the next call tries again.
+    """
     key = hashlib.sha256(f"{VERSION}\0{tool.name}\0{tool.version()}".encode()).hexdigest()[:12]
     stem = f"{tool.name.replace(', ', '-').replace(' ', '-')}-{key}"
     record = subject.folder / f"{stem}.json"
     if record.exists():
         return Made(**json.loads(record.read_text("utf-8")))
     try:
-        content, seconds = run_in_worker(timed, tool.name, subject, report=report)
+        content, seconds = run_in_worker(timed, tool, subject, report=report)
         name = f"{stem}.{tool.format}"
         write_file(subject.folder / name, content)
         made = Made(tool=tool.name, file=name, size_bytes=len(content), seconds=seconds, reason="")
     except ToolchainError as error:
-        made = Made(tool=tool.name, file=None, size_bytes=None, seconds=None, reason=" ".join(str(error).split()))
+        made = Made(
+            tool=tool.name,
+            file=None,
+            size_bytes=None,
+            seconds=None,
+            reason=" ".join(str(error).split()),
+            refused=isinstance(error, ConversionError),
+        )
+        if not made.refused:
+            return made
     write_file(record, json.dumps(asdict(made)).encode())
     return made
 
 
-def timed(report: Report, name: str, subject: Subject) -> tuple[bytes, float]:
-    """A tool's file and the seconds it took."""
+def timed(report: Report, tool: Tool, subject: Subject) -> tuple[bytes, float]:
+    """A tool's file and the seconds it took.
+
+    Raises:
+        ConversionError: the tool refused, in whatever way.
+        ToolchainError: something else stood in its way.
+    """
     started = time.monotonic()
-    content = TOOLS[name].make(report, subject)
+    try:
+        content = tool.make(report, subject)
+    except (ToolchainError, OSError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise ConversionError(f"{type(error).__name__}: {error}") from error
     return content, time.monotonic() - started
 
 

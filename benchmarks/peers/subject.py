@@ -71,7 +71,8 @@ def find_subject(spec: ModelSpec, weights: Path, dataset: str, images: int, stor
 def prepare(report: Report, subject: Subject) -> None:
     """Writes the representative pictures, the twin's checkpoint and the float files, unless they are there."""
     work, spec = subject.work, subject.spec
-    if work.float_onnx.exists():
+    # Written last, once the float files are proven to be of this network.
+    if work.reference.exists():
         return
     data = load_dataset(subject.dataset)
     chosen = stratified_sample(data.classes, data.splits["train"], subject.images, 0)

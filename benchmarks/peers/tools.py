@@ -112,28 +112,37 @@ def _onnx_runtime(_: Report, subject: Subject) -> bytes:
         return made.read_bytes()
 
 
-def _ours(
-    words: str, file: Format, images: int | None = None, precision_name: str = "int8"
-) -> Callable[[Report, Subject], bytes]:
-    """What `python -m export` makes with these levers, by its own stages."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """What `python -m export` makes, by its own stages."""
 
-    def make(report: Report, subject: Subject) -> bytes:
-        settings, precision = parse_settings(words), PRECISIONS[(file, precision_name)]
+    words: str = ""
+    """Levers, as `--quantization` takes them."""
+    precision: str = "int8"
+    file: Format = "tflite"
+    images: int | None = None
+    """For calibration; None: as many as the subject has."""
+
+    def __call__(self, report: Report, subject: Subject) -> bytes:
+        """The file.
+
+        Raises:
+            ConversionError: a stage refused it.
+        """
+        settings, precision = parse_settings(self.words), PRECISIONS[(self.file, self.precision)]
         with tempfile.TemporaryDirectory(prefix="ours-") as folder:
             work = WorkFiles(Path(folder))
-            _fill(report, subject, work, settings, images)
-            refusal = calibrate_stage(report, subject.spec, settings, work)
+            _fill(report, subject, work, settings, self.images)
+            refusal = calibrate_stage(report, subject.spec, settings, work, precision.islands)
             if refusal:
                 raise ConversionError(refusal)
-            if file == "onnx":
+            if self.file == "onnx":
                 failures = onnx_stage(report, subject.spec, (precision,), work)
             else:
                 failures = tflite_stage(report, (precision,), _notes(subject), work)
             for reason in failures.values():
                 raise ConversionError(reason)
             return work.made(precision).read_bytes()
-
-    return make
 
 
 def _fill(
@@ -167,16 +176,20 @@ def _our_version() -> str:
     return f"{sha.hexdigest()[:12]} litert-quantizer {version('litert-quantizer')} {version('onnxruntime')}"
 
 
+def _versions(*packages: str) -> str:
+    return " ".join(f"{package} {version(package)}" for package in packages)
+
+
 def _of(*packages: str) -> Callable[[], str]:
-    return lambda: " ".join(f"{package} {version(package)}" for package in packages)
+    return partial(_versions, *packages)
 
 
 FLOAT = Tool(name="float32", format="tflite", version=_of("tensorflow"), make=_float)
-OURS = Tool(name="ours", format="tflite", version=_our_version, make=_ours("", "tflite"), ours=True)
-OURS_ONNX = replace(OURS, name="ours, ONNX", format="onnx", make=_ours("", "onnx"))
-OURS_INT8_EDGES = replace(OURS, name="ours, int8 in and out", make=_ours("", "tflite", precision_name="int8_npu"))
-OURS_FEW = replace(OURS, name="ours, 32 pictures", make=_ours("", "tflite", 32))
-OURS_MANY = replace(OURS, name="ours, 512 pictures", make=_ours("", "tflite", 512))
+OURS = Tool(name="ours", format="tflite", version=_our_version, make=Ours(), ours=True)
+OURS_ONNX = replace(OURS, name="ours, ONNX", format="onnx", make=Ours(file="onnx"))
+OURS_INT8_EDGES = replace(OURS, name="ours, int8 in and out", make=Ours(precision="int8_npu"))
+OURS_FEW = replace(OURS, name="ours, 32 pictures", make=Ours(images=32))
+OURS_MANY = replace(OURS, name="ours, 512 pictures", make=Ours(images=512))
 
 CONVERTER_UINT8 = Tool(
     name="TFLiteConverter, uint8 in and out",
@@ -190,7 +203,7 @@ PEERS = (
     Tool(name="TFLiteConverter", format="tflite", version=_of("tensorflow"), make=_tflite_converter),
     Tool(name="litert-quantizer", format="tflite", version=_of("litert-quantizer"), make=_litert_quantizer),
     Tool(name="ONNX Runtime", format="onnx", version=_of("onnxruntime"), make=_onnx_runtime),
-    Tool(name="onnx2tf", format="tflite", version=lambda: " ".join(onnx2tf.PINS), make=onnx2tf.make),
+    Tool(name="onnx2tf", format="tflite", version=partial(" ".join, onnx2tf.PINS), make=onnx2tf.make),
 )
 
 TOOLS: Mapping[str, Tool] = MappingProxyType(

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.peers import store
 from benchmarks.peers.subject import Subject
 from benchmarks.peers.tools import PEERS, Tool
-from models.errors import ConversionError
+from models.errors import ConversionError, NotInstalledError, OutputError, ToolchainError, WorkerError
 from models.zoo import MODELS
 
 
@@ -59,3 +59,33 @@ def test_a_refusal_is_kept_with_its_reason_on_one_line(tmp_path: Path, monkeypat
     assert store.make_once(PEERS[0], a_subject(tmp_path), print) == made
     assert len(run) == 1
     assert len(store.result_of(PEERS[0], a_subject(tmp_path), 5, print).logits) == 0
+
+
+@pytest.mark.parametrize("error", [NotInstalledError("no uv; install it"), WorkerError("killed"), OutputError("full")])
+def test_what_stood_in_a_tools_way_is_told_but_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ToolchainError
+) -> None:
+    def fail() -> None:
+        raise error
+
+    run = replies(monkeypatch, fail)
+    made = store.make_once(PEERS[0], a_subject(tmp_path), print)
+    assert (made.file, made.reason, made.refused) == (None, str(error), False)
+    assert not list(tmp_path.iterdir())
+    replies(monkeypatch, lambda: (b"made", 1.5))
+    assert store.make_once(PEERS[0], a_subject(tmp_path), print).file
+    assert len(run) == 1
+
+
+def test_whatever_a_tool_raises_is_its_refusal_but_what_the_system_refuses_is_not(tmp_path: Path) -> None:
+    def timed(error: Exception) -> None:
+        def make(*_: object) -> bytes:
+            raise error
+
+        store.timed(print, replace(PEERS[0], make=make), a_subject(tmp_path))
+
+    with pytest.raises(ConversionError, match=r"^RuntimeError: no such operator$"):
+        timed(RuntimeError("no such operator"))
+    for error in (OSError("full"), ImportError("no tensorflow"), MemoryError(), NotInstalledError("no uv")):
+        with pytest.raises(type(error)):
+            timed(error)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
-from benchmarks.peers.subject import Subject, find_subject, write_twin
+from benchmarks.peers.subject import Subject, find_subject, prepare, write_twin
+from export.work import WorkFiles
 from models.build import build, fold_batch_norm
 from models.load import into_network, read_checkpoint
 from models.zoo import MODELS
@@ -52,3 +54,18 @@ def test_other_weights_pictures_or_sides_have_another_folder(tmp_path: Path) -> 
     others = {folder(side_px=64), folder(images=9), folder(twin=True)}
     weights.write_bytes(b"two")
     assert len({first, *others, folder()}) == 5
+
+
+def test_a_preparation_that_was_cut_short_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, made = subject(tmp_path, twin=False), list[Subject]()
+
+    def convert(_report: object, of: Subject, work: WorkFiles, _settings: object) -> None:
+        made.append(of)
+        work.reference.write_bytes(b"the last file")
+
+    monkeypatch.setattr("benchmarks.peers.subject.convert", convert)
+    # Whoever was killed, or whose network was refused, left this much.
+    given.work.float_onnx.write_bytes(b"half a fi")
+    prepare(print, given)
+    prepare(print, given)
+    assert made == [given]
