@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.imagenet.released import CLASS_COUNT, IMAGENET, RELEASES, Release, find_release
+from models.imagenet.released import CLASS_COUNT, IMAGENET, RELEASES, TRAIN_HERE, Release, find_release
 from models.spec import ModelSpec
 from models.worker import Report
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["CLASS_COUNT", "IMAGENET", "RELEASES", "Release", "find_release", "imagenet_model"]
 
 
-def imagenet_model(spec: ModelSpec, report: Report, release: Release | None = None) -> keras.Model:
+def imagenet_model(
+    spec: ModelSpec, report: Report, release: Release | None = None, *, otherwise: str = TRAIN_HERE
+) -> keras.Model:
     """Our own network of 1000 classes with the ImageNet weights, downloaded if Keras' cache has them not.
 
     To be called in a worker: it imports TensorFlow.
@@ -26,6 +28,7 @@ def imagenet_model(spec: ModelSpec, report: Report, release: Release | None = No
         spec: A row of the zoo; its number of classes does not matter.
         report: Receives the progress.
         release: Where the weights are; None for Keras' own server.
+        otherwise: What to do where they cannot be had.
 
     Raises:
         WeightsError: there are none for that network, they cannot be downloaded, or the file is damaged or another.
@@ -33,4 +36,4 @@ def imagenet_model(spec: ModelSpec, report: Report, release: Release | None = No
     """
     from models.imagenet.network import load_imagenet
 
-    return load_imagenet(spec, report, release or find_release(spec))
+    return load_imagenet(spec, report, release or find_release(spec, otherwise=otherwise), otherwise=otherwise)

@@ -15,7 +15,7 @@ from typing import Any
 
 from models.errors import OutputError, WeightsError
 from models.files import output_error, replace_file, work_folder
-from models.imagenet.released import Release
+from models.imagenet.released import TRAIN_HERE, Release
 from models.worker import Progress, Report
 
 STAGE = "download weights"
@@ -41,7 +41,9 @@ def models_folder() -> Path:
         raise OutputError("there is no home folder to keep weights in; set KERAS_HOME to a folder") from error
 
 
-def weights_file(release: Release, fault: Fault, report: Report, *, timeout_s: float = TIMEOUT_S) -> Path:
+def weights_file(
+    release: Release, fault: Fault, report: Report, *, timeout_s: float = TIMEOUT_S, otherwise: str = TRAIN_HERE
+) -> Path:
     """The file in Keras' cache, downloaded if need be; what arrives is looked at before it gets its name.
 
     Args:
@@ -49,6 +51,7 @@ def weights_file(release: Release, fault: Fault, report: Report, *, timeout_s: f
         fault: Looks at a file.
         report: Receives the progress of a download.
         timeout_s: How long the server may be silent.
+        otherwise: What to do without the file.
 
     Raises:
         WeightsError: it cannot be downloaded, or a file, there or downloaded, is not what it should be.
@@ -61,16 +64,16 @@ def weights_file(release: Release, fault: Fault, report: Report, *, timeout_s: f
             raise WeightsError(f"{path} {reason}; delete it, and the same command downloads it again")
         return path
     with _making_in(path.parent) as private:
-        made = _download(release, private, report, timeout_s)
+        made = _download(release, private, report, timeout_s, otherwise)
         reason = _wrong_hash(made, release) or fault(made)
         if reason:
-            raise WeightsError(f"what came from {release.url} {reason}; {_remedy(path.parent)}")
+            raise WeightsError(f"what came from {release.url} {reason}; {_remedy(path.parent, otherwise)}")
         replace_file(made, path)
     return path
 
 
-def _remedy(folder: Path) -> str:
-    return f"put the file into {folder} yourself, or use --weights auto, which trains here"
+def _remedy(folder: Path, otherwise: str) -> str:
+    return f"put the file into {folder} yourself, or {otherwise}"
 
 
 def _wrong_hash(path: Path, release: Release) -> str | None:
@@ -84,7 +87,7 @@ def _wrong_hash(path: Path, release: Release) -> str | None:
     return None if digest == release.md5 else f"is damaged or another file: its md5 is {digest}, not {release.md5}"
 
 
-def _download(release: Release, private: Path, report: Report, timeout_s: float) -> Path:
+def _download(release: Release, private: Path, report: Report, timeout_s: float, otherwise: str) -> Path:
     """The file in a private folder: Keras' downloader writes to the final name from the first byte on."""
     import keras
 
@@ -107,10 +110,9 @@ def _download(release: Release, private: Path, report: Report, timeout_s: float)
         if isinstance(error, OSError) and output_error(error):
             raise
         # Keras puts the address in front, which is said here already.
-        cause = " ".join(str(error).split()).rpartition(" -- ")[2]
-        raise WeightsError(
-            f"cannot download {release.url}: {cause[:200] or type(error).__name__}; {_remedy(models_folder())}"
-        ) from error
+        cause = " ".join(str(error).split()).rpartition(" -- ")[2][:200] or type(error).__name__
+        remedy = _remedy(models_folder(), otherwise)
+        raise WeightsError(f"cannot download {release.url}: {cause}; {remedy}") from error
     finally:
         watch.close()
         urllib.request.install_opener(None)  # the default again

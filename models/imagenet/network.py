@@ -13,7 +13,7 @@ import numpy as np
 
 from models.build import build
 from models.imagenet.download import MAX_FILE_BYTES, weights_file
-from models.imagenet.released import CLASS_COUNT, Release
+from models.imagenet.released import CLASS_COUNT, TRAIN_HERE, Release
 from models.load import check_function
 from models.spec import ModelSpec
 from models.worker import Progress, Report
@@ -39,7 +39,7 @@ TWINS: dict[str, Callable[..., keras.Model]] = {
 """The function of keras.applications by family."""
 
 
-def load_imagenet(spec: ModelSpec, report: Report, release: Release) -> keras.Model:
+def load_imagenet(spec: ModelSpec, report: Report, release: Release, *, otherwise: str = TRAIN_HERE) -> keras.Model:
     """Our own network of 1000 classes with the weights of the release, proven to compute what Keras' network does.
 
     Raises:
@@ -48,7 +48,7 @@ def load_imagenet(spec: ModelSpec, report: Report, release: Release) -> keras.Mo
     """
     spec = replace(spec, num_classes=CLASS_COUNT)
     twin = keras_twin(spec)
-    path = weights_file(release, partial(read_into, twin), report)
+    path = weights_file(release, partial(read_into, twin), report, otherwise=otherwise)
     report(Progress(stage=STAGE, done=0, total=1, detail=f"from {path}"))
     model = from_twin(spec, twin)
     check_function(path, spec, twin, model)

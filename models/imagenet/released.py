@@ -14,6 +14,9 @@ IMAGENET = "imagenet"
 """The choice of weights, and the source of weights that come of it."""
 CLASS_COUNT = 1000
 
+TRAIN_HERE = "use --weights auto, which trains here"
+"""What to do where there are no such weights and any will do."""
+
 SERVER = "https://storage.googleapis.com/tensorflow/keras-applications"
 LICENCE = (
     "Apache-2.0 (tensorflow/models); trained on the pictures of ImageNet (ILSVRC 2012), whose own terms allow "
@@ -67,7 +70,7 @@ RELEASES: Mapping[str, Release] = MappingProxyType(
 """By name of the network."""
 
 
-def find_release(spec: ModelSpec, *, otherwise: str = "use --weights auto, which trains here") -> Release:
+def find_release(spec: ModelSpec, *, otherwise: str = TRAIN_HERE) -> Release:
     """The weights of a network.
 
     Args:

@@ -15,6 +15,9 @@ from models.errors import UnknownNameError, UsageError
 from models.spec import ModelSpec
 from models.training.settings import PLAIN, ClassWeights, Decay, Method, MixedPrecision, Phase, TrainSettings
 
+LEAVE_OUT = "leave --fine-tune out"
+"""What to do without the weights that it names."""
+
 GARDEN = "tensorflow/models, official/vision/configs/experiments/image_classification"
 
 
@@ -297,7 +300,7 @@ def _check_start(spec: ModelSpec, choice: str | None) -> None:
     if choice == IMAGENET:
         from models.imagenet import find_release
 
-        find_release(spec, otherwise="leave --fine-tune out")
+        find_release(spec, otherwise=LEAVE_OUT)
     elif choice is not None:
         check_keras_file(Path(choice), otherwise="imagenet")
 

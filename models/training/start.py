@@ -11,7 +11,7 @@ import keras
 from models.files import sha256_file
 from models.load import check_function, into_network, read_checkpoint
 from models.spec import ModelSpec
-from models.training.recipes import IMAGENET
+from models.training.recipes import IMAGENET, LEAVE_OUT
 from models.worker import Report
 
 
@@ -41,7 +41,7 @@ def starting_weights(spec: ModelSpec, choice: str | None, report: Report) -> Cal
 def _imagenet(spec: ModelSpec, report: Report) -> keras.Model:
     from models.imagenet import imagenet_model
 
-    return imagenet_model(spec, report)
+    return imagenet_model(spec, report, otherwise=LEAVE_OUT)
 
 
 def _checkpoint(spec: ModelSpec, path: Path) -> keras.Model:

@@ -18,6 +18,7 @@ from models.errors import WeightsError
 from models.spec import ModelSpec, Stage
 from models.training.start import starting_digest, starting_weights
 from models.worker import Progress, Report
+from models.zoo import MODELS
 
 
 def ignore(progress: Progress) -> None:
@@ -56,8 +57,9 @@ def test_all_but_the_classifier_comes_from_the_checkpoint_whatever_its_classes(t
 def test_imagenets_weights_are_asked_for_by_the_network(monkeypatch: pytest.MonkeyPatch, tiny: ModelSpec) -> None:
     source = network(replace(tiny, num_classes=1000), 1)
 
-    def imagenet_model(spec: ModelSpec, _report: Report) -> keras.Model:
+    def imagenet_model(spec: ModelSpec, _report: Report, *, otherwise: str) -> keras.Model:
         assert spec is tiny
+        assert otherwise == "leave --fine-tune out"
         return source
 
     monkeypatch.setattr(models.imagenet, "imagenet_model", imagenet_model)
@@ -65,6 +67,16 @@ def test_imagenets_weights_are_asked_for_by_the_network(monkeypatch: pytest.Monk
     starting_weights(tiny, "imagenet", ignore)(model)
     assert "conv_1" in taken_over(model, source)
     assert starting_digest("imagenet") is None
+
+
+def test_a_download_that_fails_recommends_what_a_training_can_do_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    # Nothing listens there: the same as no network, on machines that have one.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(WeightsError, match=r"^cannot download .*; put the file into .*, or leave --fine-tune out$"):
+        starting_weights(MODELS["mobilenet_v1_0.25_128"], "imagenet", ignore)
 
 
 def test_without_a_start_the_random_weights_stay(tiny: ModelSpec) -> None:
