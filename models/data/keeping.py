@@ -16,7 +16,11 @@ from models.data.dataset import Pixels
 from models.errors import OutputError
 
 FREE_SHARE = 0.5
-"""Of the disk's free space that one split may take: checkpoints, and others, need the rest."""
+"""Of the disk's free space that one split may take: checkpoints, and others, need the rest.
+
+Space is taken as pictures come, and other splits and other trainings count on the same space meanwhile. So what is to
+stay free is looked at before each picture, too.
+"""
 
 
 class KeptPictures:
@@ -26,8 +30,14 @@ class KeptPictures:
     however that ends, and no later run can read what was made of other files.
     """
 
-    def __init__(self, folder: Path, count: int, picture_bytes: int) -> None:
+    def __init__(self, folder: Path, count: int, picture_bytes: int, *, leaving_bytes: float = 0) -> None:
         """None kept yet.
+
+        Args:
+            folder: Where the file is made.
+            count: Of pictures.
+            picture_bytes: Of each.
+            leaving_bytes: Of the disk's space that stay free.
 
         Raises:
             OSError: there is no making a file in that folder.
@@ -35,7 +45,7 @@ class KeptPictures:
         descriptor, name = tempfile.mkstemp(prefix="pictures.", dir=folder)
         weakref.finalize(self, os.close, descriptor)
         os.unlink(name)  # noqa: PTH108 - a name, not a path
-        self._descriptor, self._picture_bytes = descriptor, picture_bytes
+        self._descriptor, self._picture_bytes, self._leaving_bytes = descriptor, picture_bytes, leaving_bytes
         self._there = np.zeros(count, np.bool_)
         self._refused = Event()
 
@@ -54,11 +64,13 @@ class KeptPictures:
             return False
 
     def keep(self, position: int, row: Pixels) -> None:
-        """Writes a picture, uint8, contiguous. After the disk refused one, no more are kept."""
+        """Writes a picture, uint8, contiguous. After the disk had no room for one, no more are kept."""
         if self._refused.is_set():
             return
         try:
-            written = os.pwrite(self._descriptor, row.data, position * self._picture_bytes)
+            disk = os.fstatvfs(self._descriptor)
+            room = disk.f_bavail * disk.f_frsize - self._leaving_bytes >= self._picture_bytes
+            written = os.pwrite(self._descriptor, row.data, position * self._picture_bytes) if room else 0
         except OSError:
             written = 0
         if written == self._picture_bytes:
@@ -72,8 +84,9 @@ def room_for(count: int, picture_bytes: int) -> KeptPictures | None:
     try:
         folder = cache_folder() / "prepared"
         folder.mkdir(parents=True, exist_ok=True)
-        if count * picture_bytes > FREE_SHARE * shutil.disk_usage(folder).free:
+        spendable = FREE_SHARE * (free := shutil.disk_usage(folder).free)
+        if count * picture_bytes > spendable:
             return None
-        return KeptPictures(folder, count, picture_bytes)
+        return KeptPictures(folder, count, picture_bytes, leaving_bytes=free - spendable)
     except (OSError, OutputError):
         return None

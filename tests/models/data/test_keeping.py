@@ -108,6 +108,24 @@ def test_there_is_room_only_if_as_much_again_stays_free(monkeypatch: pytest.Monk
     assert room_for(10, 61) is None
 
 
+def test_two_splits_that_were_promised_the_same_space_leave_the_rest_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1200))
+    one, other = room(), room()
+    free = [1200]
+
+    def pwrite(_: int, data: memoryview, __: int) -> int:
+        free[0] -= data.nbytes
+        return data.nbytes
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(os, "fstatvfs", lambda _: SimpleNamespace(f_bavail=free[0], f_frsize=1))
+    for number in range(10):
+        one.keep(number, picture(number))
+        other.keep(number, picture(number))
+    assert free == [600]
+    assert (len(one), len(other)) == (5, 5)
+
+
 def test_there_is_no_room_where_the_cache_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
