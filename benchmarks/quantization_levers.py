@@ -1,214 +1,127 @@
 """What each lever of 8-bit quantization is worth, alone and together: a table for docs/quantization.md.
 
-    .venv/bin/python -m benchmarks.quantization_levers CHECKPOINT ... [--dataset digits] [--images 128] [--logits]
-        [--test 2000] [--levers NAME ...] [--plain]
+    .venv/bin/python -m benchmarks.quantization_levers --network NAME=PATH.keras [--network ...] [--dataset DATASET]
+        [--images N] [--calibration N] [--rounds N] [--store FOLDER] [--levers WORDS] [--no-twins]
 
-A CHECKPOINT is `NAME@SIDE=PATH.keras`: a network of the zoo, at which side in pixels, and its weights. Each is measured
-as it is and as its stress twin, which computes the same with channels rescaled by 2^U(-4,4). Pictures are those of the
-validation and test splits, or with `--test N` the first N of the test split; calibration takes pictures of the training
-split. `--levers` chooses rows by a part of their name, `--plain` leaves the twins out. CPU is the processor time of a
-picture, Python included; seconds are the processor time of the calibration. Run it from the repository's root.
+NAME is a network of the zoo (`mobilenet_v2_0.35_96`), PATH its trained weights; each is measured as it is and as its
+stress twin. A row is what `--quantization` was given (`--levers`, which may be repeated, chooses others), `PRECISION:`
+before it another precision than int8. What is finished is kept under the store. Files end with logits. Run it from the
+repository's root.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import keras
-import numpy as np
-from numpy.typing import NDArray
+from benchmarks.peers.latency import interleaved
+from benchmarks.peers.measures import Loss, loss
+from benchmarks.peers.store import Result, result_of, true_classes
+from benchmarks.peers.subject import Subject, prepare
+from benchmarks.peers.tools import FLOAT, OURS, Ours, Tool
+from benchmarks.quantization_vs_peers import progress, subjects
+from device_bench.stats.ratios import paired_ratio
+from models.data import load_dataset
+from models.worker import run_in_worker
 
-from export.contents import read_contents
-from export.precision import PRECISIONS
-from export.quantization.calibration import Calibration, calibrate
-from export.quantization.settings import DEFAULTS, NAIVE, Equalize, QuantizationSettings
-from export.quantize import make_tflite
-from export.quantize_onnx import make_onnx
-from export.to_float import tflite_for
-from export.to_onnx import to_onnx
-from export.verify import load_onnx, load_tflite, paired_interval, to_input
-from models.build import fold_batch_norm
-from models.data import Pixels, lazy_pixels, load_dataset, stratified_sample
-from models.load import into_network, read_checkpoint
-from models.spec import ModelSpec
-from models.worker import Progress
-from models.zoo import lookup
-from tests.export.quantization.twins import stress
-
-COLUMNS = (
-    "network", "float top-1", "levers", "SQNR dB", "agrees", "drop, points (95 %)", "ONNX agrees", "size, kB",
-    "CPU, us", "s",
-)  # fmt: skip
-MIXED, WIDE = "int8_mixed", "int16x8"
-AS_IS = replace(DEFAULTS, equalize=False)
-ALL = QuantizationSettings(ranges="min-max", exact=True, equalize=True, bias_correction=True)
-VARIANTS: Mapping[str, QuantizationSettings] = {
-    "nothing (min-max)": NAIVE,
-    "exact bounds": replace(NAIVE, exact=True),
-    "percentile": replace(NAIVE, ranges="percentile"),
-    "mse": replace(NAIVE, ranges="mse"),
-    "entropy": replace(NAIVE, ranges="entropy"),
-    "equalize": replace(NAIVE, equalize=True),
-    "bias": replace(NAIVE, bias_correction=True),
-    "min-max,exact,equalize,bias": ALL,
-    "percentile,exact,equalize,bias": replace(ALL, ranges="percentile"),
-    "mse,exact,equalize,bias": replace(ALL, ranges="mse"),
-    "defaults": AS_IS,
-    "defaults, equalize": replace(AS_IS, equalize=True),
-    "defaults, equalize=auto": DEFAULTS,
-    "defaults, round": replace(AS_IS, rounding=True),
-    "defaults, no-bias, round": replace(AS_IS, rounding=True, bias_correction=False),
-    "per-tensor": replace(AS_IS, per_tensor=True),
-    "per-tensor, round": replace(AS_IS, per_tensor=True, rounding=True),
-    "per-tensor, equalize": replace(AS_IS, per_tensor=True, equalize=True),
-    "per-tensor, equalize, round": replace(AS_IS, per_tensor=True, equalize=True, rounding=True),
-    "per-tensor, no-bias": replace(AS_IS, per_tensor=True, bias_correction=False),
-    MIXED: AS_IS,
-    WIDE: AS_IS,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pictures:
-    """Raw network input, uint8 `[N, H, W, 3]`."""
-
-    calibration: Pixels
-    held_out: Pixels
-    classes: NDArray[np.int64]
-
-
-def silent(_: Progress) -> None:
-    """Takes progress and shows none."""
+NAIVE = "min-max,no-exact,no-equalize,no-bias"
+AS_IS = "no-equalize"
+"""Equalization by measuring is of the network, and so measured in rows of its own."""
+DEFAULTS = ""
+LEVERS = (
+    NAIVE,
+    "min-max,no-equalize,no-bias",
+    "percentile,no-exact,no-equalize,no-bias",
+    "mse,no-exact,no-equalize,no-bias",
+    "entropy,no-exact,no-equalize,no-bias",
+    "min-max,no-exact,equalize,no-bias",
+    "min-max,no-exact,no-equalize",
+    "min-max,no-exact,no-equalize,no-bias,round",
+    DEFAULTS,
+    AS_IS,
+    "equalize",
+    "no-exact",
+    "no-bias",
+    "min-max",
+    "percentile",
+    "round",
+    "per-tensor",
+    "per-tensor,no-equalize",
+    "per-tensor,round",
+    f"int8_mixed: {AS_IS}",
+    "int8_mixed:",
+    "int16x8:",
+)
 
 
 def main() -> None:
-    """Prints a Markdown table row for row, as they are found."""
+    """Prints a table with a row for each lever and a column for each network, once all is measured."""
+    arguments = parse_arguments()
+    levers = [lever(words) for words in (arguments.levers or LEVERS)]
+    cells: dict[str, dict[str, str]] = {}
+    for subject in subjects(arguments):
+        run_in_worker(prepare, subject, report=progress)
+        cells[subject.title] = cells_of(subject, levers, arguments)
+    print(f"| levers | {' | '.join(f'`{title}`' for title in cells)} |\n|{'---|' * (len(cells) + 1)}")
+    for tool in levers:
+        print(f"| `{tool.name}` | {' | '.join(found[tool.name] for found in cells.values())} |")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description="the levers, each alone")
-    parser.add_argument("checkpoints", nargs="+", metavar="NAME@SIDE=PATH")
-    parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--images", type=int, default=128, help="for calibration (default: %(default)s)")
-    parser.add_argument("--logits", action="store_true", help="let the files end with logits")
-    parser.add_argument("--test", type=int, metavar="N", help="of the test split alone, so many pictures")
-    parser.add_argument("--levers", nargs="+", default=[""], metavar="NAME", help="rows whose name has it (all)")
-    parser.add_argument("--plain", action="store_true", help="no twins")
+    parser.add_argument("--network", action="append", required=True, metavar="NAME=PATH.keras")
+    parser.add_argument("--dataset", default="shapes:test=10000", help="default: %(default)s")
+    parser.add_argument("--images", type=int, default=None, help="test pictures (default: all)")
+    parser.add_argument("--calibration", type=int, default=128, help="pictures (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=30, help="of latency; 0 leaves it out (default: %(default)s)")
+    parser.add_argument("--store", type=Path, default=Path("build/peers"), help="default: %(default)s")
+    parser.add_argument("--levers", action="append", metavar="WORDS", help="a row; may be repeated (default: all)")
+    parser.add_argument("--no-twins", action="store_true")
     arguments = parser.parse_args()
-    output = "logits" if arguments.logits else "probabilities"
-    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
-    wanted = {name: settings for name, settings in VARIANTS.items() if any(part in name for part in arguments.levers)}
-    for given in arguments.checkpoints:
-        name, path = given.split("=", 1)
-        model, _, side = name.partition("@")
-        spec = lookup(model)
-        spec = replace(spec, resolution_px=int(side or spec.resolution_px))
-        pictures, classes = read_pictures(spec, arguments.dataset, arguments.images, arguments.test)
-        known = replace(spec, num_classes=classes)
-        for twin in (False,) if arguments.plain else (False, True):
-            for row in rows(known, Path(path), pictures, output, twin, wanted):
-                print(row, flush=True)
+    arguments.images = arguments.images or len(load_dataset(arguments.dataset).splits["test"])
+    return arguments
 
 
-def read_pictures(spec: ModelSpec, dataset: str, images: int, test: int | None) -> tuple[Pictures, int]:
-    """What to calibrate and to measure with, and the number of classes."""
-    data = load_dataset(dataset)
-    held_out = np.concatenate([data.splits["validation"], data.splits["test"]])
-    held_out = held_out if test is None else data.splits["test"][:test]
-    chosen = stratified_sample(data.classes, data.splits["train"], images, 0)
-    read = [lazy_pixels(data, numbers, spec.preprocessing, spec.resolution_px)[:] for numbers in (chosen, held_out)]
-    return Pictures(calibration=read[0], held_out=read[1], classes=data.classes[held_out]), len(data.labels)
+def lever(words: str) -> Tool:
+    """Our export with these words, as a row of the table."""
+    precision, colon, rest = words.rpartition(":")
+    made = Ours(words=rest.strip(), precision=precision if colon else "int8")
+    return replace(OURS, name=words or "(the defaults)", make=made)
 
 
-def rows(
-    spec: ModelSpec,
-    checkpoint: Path,
-    pictures: Pictures,
-    output: str,
-    twin: bool,
-    variants: Mapping[str, QuantizationSettings],
-) -> Iterator[str]:
-    """The table's rows for a network or its twin."""
-    # All by the converters, from networks that differ in their factors alone.
-    ways = {False, *(settings.equalize for settings in variants.values())}
-    floats = {way: float_files(spec, checkpoint, pictures, output, twin, way) for way in ways}
-    wanted = {way: run(files[0], "float32.tflite", spec, pictures.held_out) for way, files in floats.items()}
-    for way in ways - {False}:
-        print(f"float outputs differ by {np.abs(wanted[way] - wanted[False]).max():.1e}", file=sys.stderr, flush=True)
-    reference = wanted[False]
-    title = f"{spec.name}@{spec.resolution_px}{' twin' if twin else ''}"
-    right = reference.argmax(axis=1) == pictures.classes
-    for name, settings in variants.items():
-        precision = name if name in (MIXED, WIDE) else "int8"
-        tflite, onnx = floats[settings.equalize]
-        start = time.process_time()
-        islands = precision == MIXED
-        made_of = calibrate(tflite, pictures.calibration, spec.preprocessing, settings, silent, islands=islands)
-        seconds = time.process_time() - start
-        content = make_tflite(tflite, PRECISIONS["tflite", precision], made_of)
-        start = time.process_time()
-        found = run(content, f"{precision}.tflite", spec, pictures.held_out)
-        top1 = found.argmax(axis=1)
-        each_us = 1e6 * (time.process_time() - start) / len(found)
-        agrees = "-"
-        if precision != WIDE:
-            other = make_onnx(onnx, tflite, PRECISIONS["onnx", precision], made_of, spec.preprocessing)
-            onnx_top1 = run(other, f"{precision}.onnx", spec, pictures.held_out).argmax(axis=1)
-            agrees = f"{np.mean(top1 == onnx_top1):.2%}"
-        low, high = paired_interval(right, top1 == pictures.classes)
-        noise = np.sum((found - reference) ** 2)
-        drop = 100 * (right.mean() - np.mean(top1 == pictures.classes))
-        yield (
-            f"| {title} | {right.mean():.2%} | {name}{blocks_note(made_of)} "
-            f"| {10 * np.log10(np.sum(reference**2) / noise):.1f} "
-            f"| {np.mean(top1 == reference.argmax(axis=1)):.2%} "
-            f"| {drop:.2f} ({100 * low:.2f} to {100 * high:.2f}) "
-            f"| {agrees} | {len(content) / 1000:.0f} | {each_us:.0f} | {seconds:.0f} |"
-        )
+def cells_of(subject: Subject, levers: list[Tool], arguments: argparse.Namespace) -> dict[str, str]:
+    """What each lever gives for a network, by its name."""
+    classes = true_classes(subject, arguments.images)
+    wanted = result_of(FLOAT, subject, arguments.images, progress).logits
+    results: dict[str, Result] = {}
+    for tool in levers:
+        print(f"{subject.title}: {tool.name}", file=sys.stderr, flush=True)
+        results[tool.name] = result_of(tool, subject, arguments.images, progress)
+    made = {name: result for name, result in results.items() if result.made.file}
+    times = times_of(subject, made, arguments.rounds)
+    return {
+        name: cell(loss(wanted, result.logits, classes), times.get(name)) if name in made else result.made.reason
+        for name, result in results.items()
+    }
 
 
-def blocks_note(calibration: Calibration) -> str:
-    """Which blocks are float, and what part of the mult-adds that is."""
-    if not calibration.blocks:
-        return ""
-    names = ", ".join(f"`{block.name}`" for block in calibration.blocks)
-    return f": {names} ({sum(block.mult_add_share for block in calibration.blocks):.0%} of the mult-adds)"
+def times_of(subject: Subject, made: dict[str, Result], rounds: int) -> dict[str, float]:
+    """The time of a picture, of the float file's; nothing for twins, whose files run the same operators."""
+    if subject.twin or not rounds:
+        return {}
+    files = {FLOAT.name: subject.work.float_tflite.read_bytes()} | {name: one.content for name, one in made.items()}
+    found = interleaved(files, rounds)
+    whole = found.pop(FLOAT.name)
+    return {name: paired_ratio(whole, times).ratio for name, times in found.items()}
 
 
-def float_files(
-    spec: ModelSpec, checkpoint: Path, pictures: Pictures, output: str, twin: bool, equalized: Equalize
-) -> tuple[bytes, bytes]:
-    """The float TFLite and ONNX files of a network or its twin, equalized or not."""
-    folded: keras.Model = fold_batch_norm(into_network(checkpoint, read_checkpoint(checkpoint), spec), spec)
-    if twin:
-        changed = stress(folded, spec, pictures.calibration)
-        print(f"{spec.name}: {changed} channels rescaled", file=sys.stderr, flush=True)
-    settings = replace(DEFAULTS, equalize=equalized)
-    tflite, decision = tflite_for(folded, spec, output, pictures.calibration, settings, silent)
-    if decision:
-        print(f"{spec.name}: {decision.words}", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "float.tflite"
-        path.write_bytes(tflite)
-        return tflite, to_onnx(path, spec.name)
-
-
-def run(content: bytes, name: str, spec: ModelSpec, pixels: Pixels) -> NDArray[np.float64]:
-    """What a file gives, as numbers, `[N, classes]`."""
-    kind, _, form = name.partition(".")
-    precision = next(row for row in PRECISIONS.values() if (row.name, row.format) == (kind, form))
-    info = read_contents(content, precision)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        path.write_bytes(content)
-        predict = load_onnx(path) if precision.format == "onnx" else load_tflite(path, builtin_only=False)
-        fed = to_input(pixels, info.input, spec.preprocessing)
-        found = np.concatenate([predict(fed[number : number + 1]) for number in range(len(fed))]).astype(np.float64)
-    scale, zero_point = info.output.scale, info.output.zero_point
-    return found if scale is None or zero_point is None else (found - zero_point) * scale
+def cell(lost: Loss, time: float | None) -> str:
+    """In the words of the table."""
+    words = f"{lost.sqnr_db:.1f} dB, {lost.disagreement:.2%}, {100 * lost.drop:.2f}"
+    return words if time is None else f"{words}, {time:.2f} x"
 
 
 if __name__ == "__main__":
