@@ -53,10 +53,10 @@ def choose(
         try:
             calibration = calibrate(source, chosen, preprocessing, replace(settings, float_blocks=None), _silent)
             made = make_tflite(source, PRECISIONS["tflite", "int8_npu"], calibration)
+            found.append(round(meter.sqnr_db(made), 2))
         except ConversionError:
-            # Whoever makes the 8-bit files says why there are none.
+            # Whoever makes or verifies the 8-bit files says why there are none.
             break
-        found.append(round(meter.sqnr_db(made), 2))
     decision = Decision(groups=groups)
     if len(found) == 2:
         decision = replace(decision, sqnr_db=found[0], equalized_sqnr_db=found[1])

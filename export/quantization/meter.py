@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from export.tflite_file import builtin_name, read_model, set_signature, write_model
 from models.data import Pixels, normalise
+from models.errors import ConversionError
 from models.spec import Preprocessing
 
 
@@ -32,6 +33,9 @@ class Meter:
         """Of a file with int8 input: the mean over the pictures of 10 log10 of signal by error power.
 
         The mean of each picture's decibels, so that no single one decides.
+
+        Raises:
+            ConversionError: LiteRT refuses the file.
         """
         error = np.sum((_run(_without_softmax(made), self._bytes) - self._wanted) ** 2, axis=1)
         return float(np.mean(10 * np.log10(self._power / np.maximum(error, self._power * 1e-12))))
@@ -51,8 +55,13 @@ def _without_softmax(content: bytes) -> bytes:
 
 def _run(content: bytes, inputs: NDArray[Any]) -> NDArray[np.float64]:
     """What the file gives, as numbers, `[N, classes]`."""
-    interpreter = Interpreter(model_content=content, num_threads=1)
-    interpreter.allocate_tensors()
+    try:
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise ConversionError(
+            f"LiteRT refuses the int8 file: {' '.join(str(error).split())}; export the other precisions"
+        ) from error
     (given,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
     rows = []
     for picture in inputs:

@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from export.quantization.halves import clear_of_halves
+from export.quantization.halves import clear_of_halves, with_hard_swishes
 from export.quantization.histogram import Histogram
 from export.quantization.observe import Observations
 from export.quantization.settings import QuantizationSettings, RangeMethod
@@ -46,7 +46,7 @@ def file_ranges(tflite: bytes, observations: Observations, settings: Quantizatio
         observations: Of its activations.
         settings: The method, and whether exact bounds count.
     """
-    chosen = choose_ranges(observations, exact_bounds(tflite), settings)
+    chosen = with_hard_swishes(tflite, choose_ranges(observations, exact_bounds(tflite), settings))
     return chosen if settings.ranges == "min-max" else clear_of_halves(tflite, chosen, observations)
 
 

@@ -60,6 +60,7 @@ def rank_blocks(
 
     Raises:
         UsageError: a name that no block has.
+        ConversionError: LiteRT refuses the int8 file.
     """
     blocks = find_blocks(tflite)
     meter = Meter(tflite, some_pictures(pixels, IMAGES, from_end=True), preprocessing)

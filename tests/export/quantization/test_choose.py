@@ -14,6 +14,7 @@ from models.data import Pixels
 from models.spec import Preprocessing
 from models.worker import Progress
 from tests.export.quantization.graphs import random_pictures, small_network
+from tests.export.quantization.test_meter import overshooting
 from tests.export.quantization.test_sensitivity import EXACT
 
 
@@ -71,6 +72,12 @@ def test_where_no_int8_file_can_be_made_nothing_is_measured() -> None:
     found, _ = chosen(unlike(), small_network(), random_pictures(8), coloured)
     assert found == Decision(groups=2)
     assert not found.taken
+
+
+def test_where_litert_refuses_an_int8_file_nothing_is_measured_and_the_export_goes_on() -> None:
+    found, told = chosen(overshooting(), small_network(), random_pictures(8))
+    assert found == Decision(groups=2)
+    assert told[-1] == "2 groups of channels to gain, not measured"
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -9,7 +9,10 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.quantization.halves import clear_of_halves, litert_hard_swish, stored_levels
+from export.quantization.halves import clear_of_halves, litert_hard_swish, stored_levels, with_hard_swishes
+from export.quantization.ranges import file_ranges
+from export.quantization.settings import parse_settings
+from export.quantization.steps import scale_and_zero_point
 from export.tflite_file import read_model, write_model
 from tests.export.quantization.test_ranges import observed
 
@@ -63,6 +66,35 @@ def test_hard_swish_is_that_of_litert(
     interpreter.invoke()
     wanted = np.clip(litert_hard_swish(numbers - zero_point, scale, output_scale) - 100, -128, 127)
     assert np.array_equal(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).ravel(), wanted)
+
+
+def loads(ranges: dict[str, tuple[float, float]]) -> bool:
+    """Whether LiteRT takes a hard-swish with these ranges, with XNNPACK and without."""
+    stored = [scale_and_zero_point(*ranges[name]) for name in "ay"]
+    content = network("HARD_SWISH", tuple((float(scale), int(zero_point)) for scale, zero_point in stored))
+    try:
+        for resolver in (OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, OpResolverType.AUTO):
+            Interpreter(model_content=content, experimental_op_resolver_type=resolver).allocate_tensors()
+    except RuntimeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("words", ["mse", "min-max", "percentile", "entropy"])
+@pytest.mark.parametrize("top", [-3.0, -2.99, 0.01, 2.0])
+def test_a_hard_swish_that_gives_next_to_nothing_can_be_computed(words: str, top: float) -> None:
+    a = np.linspace(-500, top, 4096)
+    seen = {"a": observed(a), "y": observed(a * np.clip(a + 3, 0, 6) / 6)}
+    assert loads(file_ranges(network("HARD_SWISH"), seen, parse_settings(words)))
+
+
+@given(low=st.floats(-1e6, 0), high=st.floats(0, 1e6), width=st.floats(1e-4, 1e6))
+@settings(max_examples=50, deadline=None)
+def test_only_a_hard_swish_too_narrow_beside_its_input_is_made_wider(low: float, high: float, width: float) -> None:
+    given_ranges = {"a": (low, max(high, low + 1e-4)), "y": (-0.375, width)}
+    found = with_hard_swishes(network("HARD_SWISH"), given_ranges)
+    assert loads(found)
+    assert found == given_ranges or not loads({**given_ranges, "y": (-0.375, found["y"][1] * 0.99 - 0.01)})
 
 
 def test_sums_no_longer_lie_half_way_between_two_steps() -> None:
