@@ -18,6 +18,8 @@ Counts = NDArray[np.int64]
 
 LOUDNESS_STEP = 4.0
 """By how much the mean square of one class of pictures is above that of the class below."""
+SILENT = -1000
+"""The class of pictures that hold nothing but zeros: below that of every other power of float32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class Histogram:
     weights: NDArray[np.float64]
     """The counts, but those of pictures louder than the median one are worth less, as much as their power is greater.
 
+    The median is that of pictures that hold more than zeros.
     One picture in a hundred can hold values a hundred times as large as all others (squeeze-and-excite does that). What
     is cut off of it is then judged by its own power, and not by that of the others.
     """
@@ -49,15 +52,17 @@ def loudness(values: NDArray[np.float32]) -> int:
     """The class of a picture by the power of its values in a tensor: the exponent of their mean square, halved."""
     # Not a scalar product: BLAS shares one among threads, which wait for each other longer than they compute.
     exact = values.reshape(-1).astype(np.float64)
-    return int(np.frexp(np.sum(exact * exact) / max(exact.size, 1))[1]) // 2
+    power = np.sum(exact * exact) / max(exact.size, 1)
+    return int(np.frexp(power)[1]) // 2 if power else SILENT
 
 
 def histogram(counts: Mapping[int, Counts]) -> Histogram:
     """The histogram of what was counted, by `loudness`; values that are not finite must not be among it."""
     classes = sorted(counts)
     total = np.add.reduce([counts[loud] for loud in classes])
-    reached = np.cumsum([counts[loud].sum() for loud in classes])
-    usual = classes[int(np.searchsorted(reached, reached[-1] / 2))]
+    heard = [loud for loud in classes if loud != SILENT] or classes
+    reached = np.cumsum([counts[loud].sum() for loud in heard])
+    usual = heard[int(np.searchsorted(reached, reached[-1] / 2))]
     used = np.flatnonzero(total)
     weights = np.add.reduce([counts[loud][used] / LOUDNESS_STEP ** max(0, loud - usual) for loud in classes])
     low, high = (((used + end) << _DROPPED_BITS).astype(np.uint32) for end in (0, 1))

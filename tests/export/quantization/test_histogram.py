@@ -56,3 +56,15 @@ def test_pictures_louder_than_the_median_one_are_worth_less_and_quieter_ones_as_
     seen = histogram({**one, 0: 5 * one[0]})
     assert seen.counts.tolist() == [10, 10, 50, 10, 10, 10]
     assert seen.weights.tolist() == [10, 10, 50, 10 / LOUDNESS_STEP, 10 / LOUDNESS_STEP**2, 10 / LOUDNESS_STEP**3]
+
+
+@given(power=st.integers(-12, 12), silent=st.integers(0, 9))
+def test_pictures_of_zeros_are_no_measure_of_the_others(power: int, silent: int) -> None:
+    pictures = [np.full(10, 2.0**power * size, np.float32) for size in (1, 1, 1, 64)] + [
+        np.zeros(10, np.float32)
+    ] * silent
+    counts: dict[int, Counts] = {}
+    for picture in pictures:
+        counts[loudness(picture)] = counts.get(loudness(picture), 0) + counted(picture)
+    seen = histogram(counts)
+    assert seen.weights[-2:].tolist() == [30, 10 / LOUDNESS_STEP**6]
