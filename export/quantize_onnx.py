@@ -18,8 +18,8 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 from export.calibrate import input_quantization
 from export.onnx_layers import KEEPING, node_layers
 from export.precision import Precision
-from export.quantization.bias import with_shifted_onnx_biases
-from export.quantization.kernels import with_onnx_kernels
+from export.quantization.bias import with_shifted_biases, with_shifted_onnx_biases
+from export.quantization.kernels import storable_kernels, with_kernels, with_onnx_kernels
 from export.quantization.ranges import Ranges
 from export.quantization.steps import scale_and_zero_point
 from models.errors import ConversionError
@@ -54,8 +54,11 @@ def make_onnx(
     layers = calibration.float_layers if precision.islands else frozenset()
     kernels = {name: kernel for name, kernel in calibration.kernels_for(precision).items() if _int8(name, layers)}
     shifts = {name: shift for name, shift in calibration.shifts_for(precision).items() if _int8(name, layers)}
-    given = with_shifted_onnx_biases(with_onnx_kernels(source, tflite, kernels), shifts)
     ranges = calibration.ranges_for(precision)
+    meant = with_shifted_biases(with_kernels(tflite, kernels), shifts)
+    raised = storable_kernels(meant, ranges, per_tensor=calibration.per_tensor)
+    kernels |= {name: kernel for name, kernel in raised.items() if _int8(name, layers)}
+    given = with_shifted_onnx_biases(with_onnx_kernels(source, tflite, kernels), shifts)
     return quantize_onnx(
         given, precision, ranges, preprocessing, per_tensor=calibration.per_tensor, float_layers=layers
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -83,10 +83,11 @@ _TURNS = {2: ((0, 1), (1, 0)), 4: ((0, 3, 1, 2), (3, 0, 1, 2), (0, 1, 2, 3))}
 
 def _turn(kernel: NDArray[np.float32], stored: NDArray[np.float32]) -> tuple[int, ...]:
     """The order of axes that makes a TFLite kernel the ONNX one; the values themselves tell which."""
-    for axes in _TURNS[kernel.ndim]:
-        if np.array_equal(np.transpose(kernel, axes).ravel(), stored.ravel()):
-            return axes
-    raise ValueError(f"the ONNX kernel of shape {stored.shape} is not the TFLite file's of shape {kernel.shape}")
+    turns = [axes for axes in _TURNS[kernel.ndim] if np.array_equal(np.transpose(kernel, axes).ravel(), stored.ravel())]
+    if not turns:
+        raise ValueError(f"the ONNX kernel of shape {stored.shape} is not the TFLite file's of shape {kernel.shape}")
+    # Of a kernel that is all zeros, the shape tells.
+    return next((axes for axes in turns if np.transpose(kernel, axes).shape == stored.shape), turns[0])
 
 
 def with_storable_biases(tflite: bytes, ranges: Ranges, *, bits: int, per_tensor: bool = False) -> bytes:
@@ -103,6 +104,24 @@ def with_storable_biases(tflite: bytes, ranges: Ranges, *, bits: int, per_tensor
         per_tensor: Whether a kernel has one scale, which is too small only where all its channels are.
     """
     model = read_model(tflite)
+    for kernel, weights, _ in _storable(model, ranges, bits=bits, per_tensor=per_tensor):
+        replace_constant(model, kernel, weights)
+    return write_model(model)
+
+
+def storable_kernels(tflite: bytes, ranges: Ranges, *, per_tensor: bool = False) -> Kernels:
+    """The kernels that `with_storable_biases` changes, for activations of 8 bits, as it changes them.
+
+    ONNX Runtime's tools take a step of 1 for a channel of zeros, and its bias is then rounded to steps of the input.
+    """
+    found = _storable(read_model(tflite), ranges, bits=8, per_tensor=per_tensor)
+    return {kernel.name.decode(): weights for kernel, weights, raised in found if raised}
+
+
+def _storable(
+    model: Any, ranges: Ranges, *, bits: int, per_tensor: bool
+) -> Iterator[tuple[Any, NDArray[np.float32], bool]]:
+    """Every kernel's tensor, its weights as their bias needs them, and whether any had to be raised."""
     graph = model.subgraphs[0]
     for operator in graph.operators:
         name = builtin_name(model.operatorCodes[operator.opcodeIndex])
@@ -113,11 +132,11 @@ def with_storable_biases(tflite: bytes, ranges: Ranges, *, bits: int, per_tensor
         scale = max(-low, high) / 32767 if bits == 16 else (high - low) / 255
         # Half the range of int32, so that the products have room beside the bias.
         least = np.abs(model.buffers[bias.buffer].data.view(np.float32)) * LEVEL / (scale * 2**30)
-        weights = model.buffers[kernel.buffer].data.view(np.float32).copy()
+        before = model.buffers[kernel.buffer].data.view(np.float32)
+        weights = before.copy()
         channels = weights.reshape(-1, len(least)).T if CHANNEL_LAST[name] else weights.reshape(len(least), -1)
         _raise_weights(channels, least, per_tensor=per_tensor)
-        replace_constant(model, kernel, weights)
-    return write_model(model)
+        yield kernel, weights.reshape(tuple(kernel.shape)), not np.array_equal(before, weights)
 
 
 def _raise_weights(channels: NDArray[np.float32], least: NDArray[Any], *, per_tensor: bool) -> None:

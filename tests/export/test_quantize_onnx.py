@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from export.contents import Intended, contents_faults, read_contents
 from export.precision import PRECISIONS, Precision
 from export.quantization.calibration import Calibration, calibrate, load_calibration
+from export.quantization.kernels import with_kernels, with_onnx_kernels
+from export.quantization.layers import kernel_layers
 from export.quantization.settings import DEFAULTS
 from export.quantize import make_tflite
 from export.quantize_onnx import make_onnx, quantize_onnx, tensor_ranges
@@ -193,6 +195,36 @@ def test_kernels_that_were_rounded_by_their_outputs_are_the_same_in_both_formats
     assert contents_faults(read_contents(made, INT8), INT8, Intended(per_tensor=True)) == []
     (fault,) = contents_faults(read_contents(made, INT8), INT8, Intended())
     assert fault == "28 of its kernels have not a scale per output channel, it has {'one': 28}"
+
+
+@pytest.mark.parametrize("per_tensor", [False, True])
+@pytest.mark.parametrize("factor", [0.0, 1e-20])
+def test_channels_that_see_nothing_are_stored_alike_in_both_formats(
+    factor: float, per_tensor: bool, trained: "Network"
+) -> None:
+    given, settings = trained.work.float_tflite.read_bytes(), replace(DEFAULTS, per_tensor=per_tensor)
+    kernels: dict[str, NDArray[np.float32]] = {}
+    for layer in kernel_layers(read_model(given)):
+        kernel = layer.kernel.copy()
+        # Every fourth channel.
+        kernel[(slice(None, None, 4),) if not layer.depthwise else (..., slice(None, None, 4))] *= np.float32(factor)
+        kernels[layer.bias.replace("/bias", "/kernel")] = kernel
+    source = with_kernels(given, kernels)
+    floats = with_onnx_kernels(trained.work.float_onnx.read_bytes(), given, kernels)
+    preprocessing = trained.spec.preprocessing
+    found = calibrate(source, calibration_pixels(trained, 8), preprocessing, settings, lambda _: None)
+    tflite = read_model(make_tflite(source, PRECISIONS["tflite", "int8_npu"], found))
+    graph = onnx.load_from_string(make_onnx(floats, source, INT8, found, preprocessing)).graph
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    compared = 0
+    for tensor in tflite.subgraphs[0].tensors:
+        name = tensor.name.decode()
+        if name in found.shifts:
+            stored = tflite.buffers[tensor.buffer].data.view(np.int32)
+            assert np.array_equal(stored, values[f"{name}_quantized"])
+            np.testing.assert_allclose(values[f"{name}_quantized_scale"], tensor.quantization.scale, rtol=1e-6)
+            compared += 1
+    assert compared == len(kernels) == 28
 
 
 def test_the_same_layers_are_float_in_both_formats(trained: "Network", untrained: "Network") -> None:
