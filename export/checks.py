@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from export.request import ExportRequest
 from export.stages import Prepared
 from export.work import WorkFiles
 from models.checkpoint import TrainedModel
@@ -14,9 +13,6 @@ from models.files import sha256_file
 from models.imagenet.classes import background_hint
 from models.imagenet.released import CLASS_COUNT
 from models.weights import RANDOM
-
-if TYPE_CHECKING:
-    from export.pipeline import ExportRequest
 
 
 def class_names(request: ExportRequest, labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from export.artifact import Manifest, load_manifest
 from export.quantization.decision import Decision, recorded_decision
 from export.quantization.settings import QuantizationSettings
+from export.request import ExportRequest
 from export.stages import Prepared
 from models.checkpoint import TrainedModel
-
-if TYPE_CHECKING:
-    from export.pipeline import ExportRequest
 
 
 def float_settings(

@@ -106,7 +106,8 @@ def export_first(
         ToolchainError: the export failed.
         UsageError: a file failed its checks.
     """
-    from export.pipeline import ExportRequest, export_model
+    from export.pipeline import export_model
+    from export.request import ExportRequest
 
     request = ExportRequest(
         spec=spec,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from export.request import ExportRequest
 from models.checkpoint import TrainedModel, load_trained
 from models.data import dataset_slug
 from models.errors import WeightsError
@@ -12,9 +12,6 @@ from models.qat.plan import plan_qat, qat_folder
 from models.training.recipes import Wishes
 from models.weights import AUTO, train_now
 from models.worker import Report
-
-if TYPE_CHECKING:
-    from export.pipeline import ExportRequest
 
 
 def folder_for_int8(request: ExportRequest) -> Path:

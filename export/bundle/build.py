@@ -23,7 +23,7 @@ from export.bundle.snippets import render_snippets
 from export.bundle.source import find_artifact, obtain_export
 from export.bundle.verify import verify_stage
 from export.metadata.labels import parse_labels
-from export.pipeline import ExportRequest
+from export.request import ExportRequest
 from models.checkpoint import TrainedModel
 from models.errors import OutputError
 from models.files import format_json, output_errors, replace_file, sha256_file, work_folder

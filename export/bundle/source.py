@@ -9,8 +9,9 @@ from pathlib import Path
 
 from export.artifact import Artifact, Check, Manifest, load_manifest
 from export.metadata.labels import format_labels
-from export.pipeline import ExportRequest, export_model
+from export.pipeline import export_model
 from export.quantization.settings import DEFAULTS, LEARNED_RANGES
+from export.request import ExportRequest
 from export.stages import CALIBRATION_IMAGES
 from models.checkpoint import TrainedModel, run_folder
 from models.data import dataset_slug, find_dataset

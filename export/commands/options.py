@@ -14,7 +14,7 @@ from models.presets import PRESETS
 from models.zoo import lookup
 
 if TYPE_CHECKING:
-    from export.pipeline import ExportRequest
+    from export.request import ExportRequest
     from models.worker import Report
 
 CODES = "exit codes: 0 all passed, 1 a check failed, 2 bad input"
@@ -109,7 +109,7 @@ def export_request(
         ToolchainError: of the kinds listed in `models.errors`, for what cannot be had.
     """
     # These imports take a moment.
-    from export.pipeline import ExportRequest
+    from export.request import ExportRequest
     from models.data import allowing_broken, dataset_loader
     from models.given import find_model
 

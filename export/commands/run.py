@@ -16,7 +16,7 @@ from models.cli import inert, progress_display, result_console, words
 if TYPE_CHECKING:
     from export.artifact import Artifact
     from export.budget.rungs import Climbed
-    from export.pipeline import Exported
+    from export.request import Exported
 
 
 def add_options(commands: argparse._SubParsersAction[Any]) -> None:

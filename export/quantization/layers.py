@@ -13,11 +13,19 @@ from export.tflite_file import builtin_name
 
 
 def kernel_layers(model: Any) -> Iterator[KernelLayer]:
-    """All operators of a float network whose kernel and bias are constants, in their order; without dilated ones."""
+    """All operators of a float network whose kernel and bias are constants, in their order.
+
+    Without dilated convolutions, and without grouped ones, each of whose kernels reads some of the channels.
+    """
+    tensors = model.subgraphs[0].tensors
     for operator in model.subgraphs[0].operators:
-        if builtin_name(model.operatorCodes[operator.opcodeIndex]) not in CHANNEL_LAST:
+        name = builtin_name(model.operatorCodes[operator.opcodeIndex])
+        if name not in CHANNEL_LAST:
             continue
-        constants = [model.subgraphs[0].tensors[index].buffer for index in operator.inputs[1:3] if index >= 0]
+        given, kernel = (tensors[index].shape[-1] for index in operator.inputs[:2])
+        if name == "CONV_2D" and given != kernel:
+            continue
+        constants = [tensors[index].buffer for index in operator.inputs[1:3] if index >= 0]
         dilation = [getattr(operator.builtinOptions, f"dilation{side}Factor", 1) for side in "HW"]
         if len(constants) == 2 and all(model.buffers[b].data is not None for b in constants) and dilation == [1, 1]:
             yield KernelLayer(model, operator)

@@ -10,10 +10,10 @@ import pytest
 from export.artifact import Manifest, save_manifest
 from export.describe import tool_versions
 from export.float_settings import float_settings
-from export.pipeline import ExportRequest
 from export.precision import PRECISIONS
 from export.quantization.decision import Decision
 from export.quantization.settings import DEFAULTS, QuantizationSettings
+from export.request import ExportRequest
 from export.stages import Prepared
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from export.checks import class_names
-from export.pipeline import ExportRequest
+from export.request import ExportRequest
 from models.errors import DataError
 from models.imagenet import RELEASES
 from models.imagenet.classes import imagenet_classes, imagenet_labels

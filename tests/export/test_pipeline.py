@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import export.job
 import export.pipeline
 import export.publish
 from export.artifact import Check, Verification, artifact_path, load_manifest
-from export.pipeline import Exported, ExportRequest, export_model
+from export.pipeline import export_model
 from export.precision import PRECISIONS, Limits, Precision, select_precisions
+from export.request import Exported, ExportRequest
 from export.stages import (
     calibrate_stage,
     check_stage,
@@ -103,8 +105,9 @@ class Works:
 @pytest.fixture
 def works(trained: "Network", monkeypatch: pytest.MonkeyPatch) -> Works:
     works = Works(trained)
-    monkeypatch.setattr(export.pipeline, "run_in_worker", works.run_in_worker)
-    monkeypatch.setattr(export.pipeline, "run_in_workers", works.run_in_workers)
+    for module in (export.pipeline, export.job):
+        monkeypatch.setattr(module, "run_in_worker", works.run_in_worker)
+    monkeypatch.setattr(export.job, "run_in_workers", works.run_in_workers)
     return works
 
 
@@ -326,7 +329,7 @@ def test_a_converter_process_that_dies_leaves_everything_as_it_was(
     def dead(tasks: Sequence[Task], **_: Any) -> list[Any]:
         return [ConversionError("the converter has died")] * len(tasks)
 
-    monkeypatch.setattr(export.pipeline, "run_in_workers", dead)
+    monkeypatch.setattr(export.job, "run_in_workers", dead)
     with pytest.raises(ConversionError, match="the converter has died"):
         run(works, build_dir)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -366,7 +369,8 @@ def test_a_checkpoint_that_names_one_class_for_everything_is_refused(
             np.save(work.reference, np.tile(np.eye(10, dtype=np.float32)[3], (359, 1)))
         return result
 
-    monkeypatch.setattr(export.pipeline, "run_in_worker", blind)
+    for module in (export.pipeline, export.job):
+        monkeypatch.setattr(module, "run_in_worker", blind)
     with pytest.raises(WeightsError, match="checkpoint digits names class 3 for every test image: it is untrained or"):
         run(works, build_dir)
     assert not (folder_of(works, build_dir) / "manifest.json").exists()
@@ -385,7 +389,8 @@ def test_a_checkpoint_that_changes_while_it_is_read_is_refused(
                 file.write(b"next epoch")
         return real(function, *args, **options)
 
-    monkeypatch.setattr(export.pipeline, "run_in_worker", writing)
+    for module in (export.pipeline, export.job):
+        monkeypatch.setattr(module, "run_in_worker", writing)
     with pytest.raises(WeightsError, match=r"mine\.keras changed while it was read; copy it to a quiet place"):
         run(works, build_dir, weights=str(checkpoint))
 

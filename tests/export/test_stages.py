@@ -41,15 +41,15 @@ def assert_true(folder: Path) -> None:
 
 SABOTAGE = """
 import sys
-import export.pipeline as pipeline
+from export.job import Job
 from export.tflite_file import read_model, write_model
 
-real = pipeline._make_files
+real = Job.make_files
 
-def sabotage(request, *more):
-    work = more[2]
-    failures = real(request, *more)
-    rows = {row.name: row for row in request.precisions}
+def sabotage(job, *more):
+    work = job.work
+    failures = real(job, *more)
+    rows = {row.name: row for row in job.request.precisions}
     for name, spoil in (("float16", no_kernel), ("dynamic_range", no_strides), ("int8_npu", flipped)):
         model = read_model(work.made(rows[name]).read_bytes())
         spoil(model)
@@ -69,7 +69,7 @@ def flipped(model):  # computes nonsense
             model.buffers[tensor.buffer].data = model.buffers[tensor.buffer].data[::-1].copy()
 
 if __name__ == "__main__":
-    pipeline._make_files = sabotage
+    Job.make_files = sabotage
     from export.__main__ import main
     from models.cli import run
     run(main)

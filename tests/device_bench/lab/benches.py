@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from device_bench.measuring.record import BenchRecord, load_record
-from export.pipeline import ExportRequest, export_model
+from export.pipeline import export_model
 from export.precision import select_precisions
+from export.request import ExportRequest
 from models.checkpoint import run_folder
 from models.files import sha256_file
 from models.worker import Progress

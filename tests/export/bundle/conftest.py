@@ -11,8 +11,8 @@ import pytest
 
 from export.bundle.build import Bundled, BundleRequest, build_bundle
 from export.bundle.shipped.verify_bundle import MANIFEST
-from export.pipeline import ExportRequest
 from export.precision import select_precisions
+from export.request import ExportRequest
 from models.zoo import lookup
 from tests.export.conftest import CALIBRATION_IMAGES, Exported, silent
 

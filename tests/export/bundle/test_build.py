@@ -21,8 +21,8 @@ from export.artifact import Artifact, Check, load_manifest, save_manifest
 from export.bundle import build, source
 from export.bundle.archive import write_archive
 from export.bundle.build import Bundled, build_bundle
-from export.pipeline import Exported as Outcome
 from export.quantization.settings import NAIVE
+from export.request import Exported as Outcome
 from models.errors import DataError, OutputError, UsageError, VerificationError
 from models.files import replace_file, sha256_file, work_folder
 from tests.export.bundle.conftest import PRECISIONS, request_for
