@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from export.quantization.ranges import Ranges
 from export.tflite_file import builtin_name, read_model, write_model
+from models.errors import ConversionError
 
 LEVEL = 127
 """Greatest stored weight; -128 is not used, so that a kernel is symmetric."""
@@ -61,6 +62,9 @@ def with_onnx_kernels(source: bytes, tflite: bytes, kernels: Mapping[str, NDArra
         source: The ONNX file.
         tflite: The TFLite file that it was made from, with its own kernels.
         kernels: The new ones.
+
+    Raises:
+        ConversionError: a kernel in the ONNX file is not the TFLite file's.
     """
     model, old = onnx.load_from_string(source), read_model(tflite)
     before = {
@@ -71,7 +75,7 @@ def with_onnx_kernels(source: bytes, tflite: bytes, kernels: Mapping[str, NDArra
     for tensor in model.graph.initializer:
         if tensor.name in kernels:
             stored = onnx.numpy_helper.to_array(tensor)
-            turn = _turn(before[tensor.name], stored)
+            turn = _turn(tensor.name, before[tensor.name], stored)
             made = np.transpose(kernels[tensor.name], turn).reshape(stored.shape)
             tensor.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(made), tensor.name))
     return bytes(model.SerializeToString(deterministic=True))
@@ -81,11 +85,14 @@ _TURNS = {2: ((0, 1), (1, 0)), 4: ((0, 3, 1, 2), (3, 0, 1, 2), (0, 1, 2, 3))}
 """Orders of a kernel's axes that tf2onnx gives them: full kernels, depthwise ones `[1, h, w, channels]`, none."""
 
 
-def _turn(kernel: NDArray[np.float32], stored: NDArray[np.float32]) -> tuple[int, ...]:
+def _turn(name: str, kernel: NDArray[np.float32], stored: NDArray[np.float32]) -> tuple[int, ...]:
     """The order of axes that makes a TFLite kernel the ONNX one; the values themselves tell which."""
     turns = [axes for axes in _TURNS[kernel.ndim] if np.array_equal(np.transpose(kernel, axes).ravel(), stored.ravel())]
     if not turns:
-        raise ValueError(f"the ONNX kernel of shape {stored.shape} is not the TFLite file's of shape {kernel.shape}")
+        raise ConversionError(
+            f"{name} of shape {stored.shape} in the ONNX file is not the TFLite file's of shape {kernel.shape}, so "
+            "that int8 cannot store it alike; export the other precisions"
+        )
     # Of a kernel that is all zeros, the shape tells.
     return next((axes for axes in turns if np.transpose(kernel, axes).shape == stored.shape), turns[0])
 
