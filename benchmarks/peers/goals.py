@@ -52,11 +52,17 @@ def goals(name: str, losses: Mapping[str, Loss], ours: Loss) -> list[Goal]:
         return [drop]
     closest = min(losses, key=lambda peer: losses[peer].disagreement)
     clearest = max(losses, key=lambda peer: losses[peer].sqnr_db)
-    share = ours.disagreement / losses[closest].disagreement if losses[closest].disagreement else float("inf")
+    theirs = losses[closest].disagreement
+    # Nothing is half of nothing.
+    share = f"{ours.disagreement / theirs:.2f} x {closest}'s" if theirs else f"{ours.disagreement:.2%}, {closest}'s 0"
     gain = ours.sqnr_db - losses[clearest].sqnr_db
-    named = f"disagreement at most {DISAGREEMENT_SHARE:g} x the best peer's: {share:.2f} x {closest}'s"
+    named = f"disagreement at most {DISAGREEMENT_SHARE:g} x the best peer's: {share}"
     clear = f"SQNR at least {SQNR_GAIN_DB:g} dB above the best peer's: {gain:+.1f} dB to {clearest}'s"
-    return [drop, _goal(name, named, share <= DISAGREEMENT_SHARE), _goal(name, clear, gain >= SQNR_GAIN_DB)]
+    return [
+        drop,
+        _goal(name, named, ours.disagreement <= DISAGREEMENT_SHARE * theirs),
+        _goal(name, clear, gain >= SQNR_GAIN_DB),
+    ]
 
 
 def _drop(ours: Loss) -> str:

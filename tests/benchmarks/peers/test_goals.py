@@ -50,7 +50,9 @@ def test_v3_small_and_twins_may_lose_half_a_point() -> None:
 
 def test_peers_that_agree_with_the_float_network_always_cannot_be_halved() -> None:
     perfect = {"near": replace(OURS, disagreement=0.0)}
-    assert not goals("v2", perfect, OURS)[1].met
+    missed = goals("v2", perfect, OURS)[1]
+    assert (missed.text, missed.met) == ("disagreement at most 0.5 x the best peer's: 1.00%, near's 0", False)
+    assert goals("v2", perfect, perfect["near"])[1].met
 
 
 def test_size_is_held_against_the_smallest_peer() -> None:
