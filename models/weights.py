@@ -18,7 +18,8 @@ from models.imagenet.obtain import load_obtained, obtain_imagenet
 from models.qat.plan import SUFFIX, check_name, qat_folder, qat_source, train_command
 from models.spec import ModelSpec
 from models.training import keep
-from models.training.recipes import QAT, plan_training
+from models.training.plan import plan_training
+from models.training.recipes import QAT
 from models.training.settings import TrainSettings
 from models.training.team import OVERDUE, Team
 from models.worker import STARTING, Progress, Report, run_in_worker

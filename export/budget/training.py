@@ -9,7 +9,7 @@ from models.checkpoint import TrainedModel, load_trained
 from models.data import dataset_slug
 from models.errors import WeightsError
 from models.qat.plan import plan_qat, qat_folder
-from models.training.recipes import Wishes
+from models.training.plan import Wishes
 from models.weights import AUTO, train_now
 from models.worker import Report
 

@@ -16,7 +16,7 @@ from models.errors import UsageError
 from models.spec import FITS, ModelSpec, Preprocessing
 from models.training.advice import suggest_start
 from models.training.pace import format_duration
-from models.training.recipes import Wishes, plan_training
+from models.training.plan import Wishes, plan_training
 from models.training.settings import CLASS_WEIGHTS, MIXED_PRECISION
 from models.training.team import PATIENCE_S, Team, find_team
 from models.zoo import lookup

@@ -12,7 +12,8 @@ from models.checkpoint import check_keras_file, load_trained, run_folder
 from models.data import dataset_slug
 from models.errors import UsageError, WeightsError
 from models.spec import ModelSpec
-from models.training.recipes import MIRRORED_DATASETS, MOST, QAT, RECIPES, Wishes
+from models.training.plan import MIRRORED_DATASETS, MOST, Wishes
+from models.training.recipes import QAT, RECIPES
 from models.training.settings import TrainSettings
 
 SUFFIX = f"-{QAT}"

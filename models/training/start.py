@@ -11,7 +11,8 @@ import keras
 from models.files import sha256_file
 from models.load import check_function, into_network, read_checkpoint
 from models.spec import ModelSpec
-from models.training.recipes import IMAGENET, LEAVE_OUT
+from models.training.plan import LEAVE_OUT
+from models.training.recipes import IMAGENET
 from models.worker import Report
 
 

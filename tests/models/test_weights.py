@@ -21,7 +21,7 @@ from models.errors import OutputError, TrainingError, WeightsError
 from models.files import work_folder
 from models.spec import ModelSpec
 from models.training import keep
-from models.training.recipes import plan_training
+from models.training.plan import plan_training
 from models.training.settings import Phase, TrainSettings
 from models.weights import obtain_weights, train_now, weights_source
 from models.worker import Progress, Report

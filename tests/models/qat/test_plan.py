@@ -10,7 +10,7 @@ import pytest
 from models.checkpoint import save_trained
 from models.errors import UsageError, WeightsError
 from models.qat.plan import check_name, plan_qat, qat_folder, train_command
-from models.training.recipes import Wishes
+from models.training.plan import Wishes
 from models.zoo import MODELS
 
 SPEC = MODELS["mobilenet_v1_0.25_128"]

@@ -1,4 +1,4 @@
-"""Every recipe, and the default one of every network and data set."""
+"""Every recipe, the default one of every network and data set, and what becomes of wishes."""
 
 import json
 
@@ -7,7 +7,8 @@ import pytest
 from models.cost import model_cost
 from models.errors import UnknownNameError, UsageError
 from models.spec import ModelSpec
-from models.training.recipes import FINE_TUNE, QAT, RECIPES, Wishes, plan_training
+from models.training.plan import Wishes, plan_training
+from models.training.recipes import FINE_TUNE, QAT, RECIPES
 from models.training.settings import TrainSettings
 from models.zoo import MODELS
 
