@@ -7,7 +7,7 @@ PY := .venv/bin/python
 # recipes read it from the environment inside double quotes, so that the shell does not run it either.
 GIVEN := MODEL WEIGHTS DATASET PREPROCESSING LABELS PRECISION FORMAT CALIBRATION_IMAGES QUANTIZATION MAX_DROP ALLOW_QAT SEED EPOCHS OUTPUT AUTHOR LICENSE \
   JSON PYTHON UPGRADE DEVICE ADB_SERVER RUNNER RUNNER_PATH DELEGATE THREADS AFFINITY REPEATS ACCURACY SUSTAINED RESUME DRY_RUN STRICT AA ENGINE BATCH \
-  GPU_INDEX OLD NEW MAX_REGRESSION ACROSS PURPOSE RECIPE BATCH_SIZE FINE_TUNE FROZEN_EPOCHS FLIP CLASS_WEIGHTS MIXED_PRECISION TENSORBOARD \
+  GPU_INDEX OLD NEW MAX_REGRESSION ACROSS PURPOSE RECIPE LEARNING_RATE BATCH_SIZE FINE_TUNE FROZEN_EPOCHS FLIP CLASS_WEIGHTS MIXED_PRECISION TENSORBOARD \
   WORKERS WORKER_INDEX WORKER_TIMEOUT QAT
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
@@ -48,7 +48,7 @@ help: ## show this list
 	@echo '          ALLOW_QAT=1 SEED OUTPUT=probabilities|logits AUTHOR LICENSE JSON=1]; of your own: MODEL=path/to/x.keras PREPROCESSING=bytes|...'
 	@echo 'bundle:   MODEL [PRECISION=int8,float16 AUTHOR LICENSE PURPOSE JSON=1, and those of export but MAX_DROP; TFLite only]'
 	@echo 'diagnose: MODEL [WEIGHTS DATASET PREPROCESSING PRECISION=int8 JSON=1]; MODEL may be the folder that export made'
-	@echo 'train:    MODEL [DATASET RECIPE EPOCHS BATCH_SIZE FINE_TUNE=imagenet|x.keras FROZEN_EPOCHS FLIP=on|off'
+	@echo 'train:    MODEL [DATASET RECIPE EPOCHS LEARNING_RATE BATCH_SIZE FINE_TUNE=imagenet|x.keras FROZEN_EPOCHS FLIP=on|off'
 	@echo '          CLASS_WEIGHTS=balanced MIXED_PRECISION=auto|on|off TENSORBOARD=1 QAT=1 SEED WORKERS=host:port,...'
 	@echo '          WORKER_INDEX WORKER_TIMEOUT=seconds JSON=1]'
 	@echo 'bench:    MODEL [DEVICE=serial|all|local PRECISION=int8,... FORMAT RUNNER RUNNER_PATH DELEGATE=cpu,gpu THREADS=1,4'
@@ -101,7 +101,7 @@ diagnose: setup ## why MODEL's int8 file is worse than its float file, and what 
 
 train: setup ## train MODEL on DATASET; interrupted, the same command goes on
 	@$(PY) -m models train "--model=$$MODEL" $${DATASET:+"--dataset=$$DATASET"} $${RECIPE:+"--recipe=$$RECIPE"} \
-	  $${EPOCHS:+"--epochs=$$EPOCHS"} $${BATCH_SIZE:+"--batch-size=$$BATCH_SIZE"} \
+	  $${EPOCHS:+"--epochs=$$EPOCHS"} $${LEARNING_RATE:+"--learning-rate=$$LEARNING_RATE"} $${BATCH_SIZE:+"--batch-size=$$BATCH_SIZE"} \
 	  $${FINE_TUNE:+"--fine-tune=$$FINE_TUNE"} $${FROZEN_EPOCHS:+"--frozen-epochs=$$FROZEN_EPOCHS"} \
 	  $${FLIP:+"--flip=$$FLIP"} $${CLASS_WEIGHTS:+"--class-weights=$$CLASS_WEIGHTS"} \
 	  $${MIXED_PRECISION:+"--mixed-precision=$$MIXED_PRECISION"} $${SEED:+"--seed=$$SEED"} \

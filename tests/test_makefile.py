@@ -125,12 +125,14 @@ def test_bundle_is_told_the_format_asked_for_lest_it_be_passed_over(clone: Path)
 def test_train_passes_every_given_option_as_one_argument(clone: Path) -> None:
     ran = make(
         clone, "train", "MODEL=mobilenet_v1_0.25_128", "DATASET=my data", "SEED=7", "EPOCHS=2", "RECIPE=a b",
-        "BATCH_SIZE=8", "FINE_TUNE=my net.keras", "FROZEN_EPOCHS=1", "FLIP=on", "CLASS_WEIGHTS=balanced",
-        "MIXED_PRECISION=off", "TENSORBOARD=1", "QAT=1", "WORKERS=a:1,b:2", "WORKER_INDEX=0", "WORKER_TIMEOUT=9",
+        "LEARNING_RATE=1e-3", "BATCH_SIZE=8", "FINE_TUNE=my net.keras", "FROZEN_EPOCHS=1", "FLIP=on",
+        "CLASS_WEIGHTS=balanced", "MIXED_PRECISION=off", "TENSORBOARD=1", "QAT=1", "WORKERS=a:1,b:2",
+        "WORKER_INDEX=0", "WORKER_TIMEOUT=9",
     )  # fmt: skip
     assert json.loads(ran.stdout) == [
         *("-m", "models", "train", "--model=mobilenet_v1_0.25_128", "--dataset=my data", "--recipe=a b", "--epochs=2"),
-        *("--batch-size=8", "--fine-tune=my net.keras", "--frozen-epochs=1", "--flip=on", "--class-weights=balanced"),
+        *("--learning-rate=1e-3", "--batch-size=8"),
+        *("--fine-tune=my net.keras", "--frozen-epochs=1", "--flip=on", "--class-weights=balanced"),
         *("--mixed-precision=off", "--seed=7", "--workers=a:1,b:2", "--worker-index=0", "--worker-timeout=9"),
         *("--tensorboard", "--qat"),
     ]

@@ -45,11 +45,18 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
         help="a name from `python -m models recipes` (default: progressive for digits, else scratch)",
     )
     train.add_argument("--epochs", type=int, help="epochs at the network's own picture size (default: by the recipe)")
+    train.add_argument(
+        "--learning-rate",
+        type=float,
+        metavar="RATE",
+        help="highest of the course, which keeps its shape (by the recipe)",
+    )
     train.add_argument("--batch-size", type=int, metavar="N", help="pictures per step (default: by the recipe)")
     train.add_argument(
         "--fine-tune",
         metavar="imagenet|PATH",
-        help="start from ImageNet's weights or a .keras file: a new classifier learns first, then all kernels",
+        help="start from ImageNet's weights or a .keras file: a new classifier learns first, then all kernels; with "
+        "--recipe of another name, all learn by that",
     )
     train.add_argument(
         "--frozen-epochs", type=int, metavar="N", help="of --fine-tune: epochs of the new classifier alone (default: 3)"
@@ -125,6 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
         flip=None if arguments.flip is None else arguments.flip == "on",
         fine_tune=arguments.fine_tune,
         frozen_epochs=arguments.frozen_epochs,
+        learning_rate=arguments.learning_rate,
         class_weights=arguments.class_weights,
         mixed_precision=arguments.mixed_precision,
     )

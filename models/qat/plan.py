@@ -12,7 +12,7 @@ from models.checkpoint import check_keras_file, load_trained, run_folder
 from models.data import dataset_slug
 from models.errors import UsageError, WeightsError
 from models.spec import ModelSpec
-from models.training.plan import MIRRORED_DATASETS, MOST, Wishes
+from models.training.plan import MIRRORED_DATASETS, Wishes, at_rate, check_numbers
 from models.training.recipes import QAT, RECIPES
 from models.training.settings import TrainSettings
 
@@ -79,7 +79,7 @@ def plan_qat(spec: ModelSpec, dataset: str, build_dir: Path, *, seed: int, wishe
     method = replace(recipe.method, flip=mirrored, class_weights=wishes.class_weights)
     return TrainSettings(
         seed=seed,
-        phases=(phase,),
+        phases=at_rate((phase,), wishes.learning_rate),
         method=method,
         recipe=QAT,
         source=recipe.source,
@@ -101,9 +101,7 @@ def _check_wishes(wishes: Wishes) -> None:
         raise UsageError("--fine-tune imagenet and --qat: it starts from a network trained on this data; name its file")
     if wishes.mixed_precision == "on":
         raise UsageError("--mixed-precision on and --qat: float16 cannot hold what int8 kernels sum up; leave one out")
-    for name, value in (("--epochs", wishes.epochs), ("--batch-size", wishes.batch)):
-        if value is not None and not 1 <= value <= MOST:
-            raise UsageError(f"{name} {value}: 1 to {MOST} is possible")
+    check_numbers(wishes)
 
 
 def _find_float(spec: ModelSpec, dataset: str, build_dir: Path, given: str | None) -> tuple[Path, Mapping[str, Any]]:

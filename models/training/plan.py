@@ -20,6 +20,8 @@ MOST = 1_000_000
 """Epochs, and pictures in a step: a hundred times what anybody published."""
 FROZEN_EPOCHS = 3
 """In which a new classifier learns alone, unless told otherwise."""
+HIGHEST_RATE = 100.0
+"""A hundred times what anybody published."""
 
 SMALL_DATASETS = ("digits",)
 """Of a thousand pictures or so, which `progressive` was made for."""
@@ -37,6 +39,8 @@ class Wishes:
     flip: bool | None = None
     fine_tune: str | None = None
     frozen_epochs: int | None = None
+    learning_rate: float | None = None
+    """The highest of the course, which keeps its shape."""
     class_weights: ClassWeights = "none"
     mixed_precision: MixedPrecision = "auto"
 
@@ -63,14 +67,13 @@ def plan_training(spec: ModelSpec, dataset: str, *, seed: int = 0, wishes: Wishe
         WeightsError: the weights to start from are not there, or no checkpoint.
     """
     wishes = wishes or Wishes()
-    for name, value in (("--epochs", wishes.epochs), ("--batch-size", wishes.batch)):
-        if value is not None and not 1 <= value <= MOST:
-            raise UsageError(f"{name} {value}: 1 to {MOST} is possible")
+    check_numbers(wishes)
     recipe = _choose(dataset, wishes)
     _check_start(spec, wishes.fine_tune)
     phases = _growing(spec, recipe, wishes) if recipe.grows else _steady(spec, recipe, wishes)
     if recipe.name in _FOR_NORMALIZED and not is_normalized(plan_layers(spec)):
         phases = tuple(replace(phase, learning_rate=phase.learning_rate * UNNORMALIZED_SHARE) for phase in phases)
+    phases = at_rate(phases, wishes.learning_rate)
     mirrored = dataset.partition(":")[0] in MIRRORED_DATASETS if wishes.flip is None else wishes.flip
     method = replace(
         recipe.method,
@@ -83,6 +86,29 @@ def plan_training(spec: ModelSpec, dataset: str, *, seed: int = 0, wishes: Wishe
     )
 
 
+def check_numbers(wishes: Wishes) -> None:
+    """Refuses numbers that no training can have.
+
+    Raises:
+        UsageError: epochs, batch or learning rate out of range.
+    """
+    for name, value in (("--epochs", wishes.epochs), ("--batch-size", wishes.batch)):
+        if value is not None and not 1 <= value <= MOST:
+            raise UsageError(f"{name} {value}: 1 to {MOST} is possible")
+    rate = wishes.learning_rate
+    # Not a number is not above zero, either.
+    if rate is not None and not 0 < rate <= HIGHEST_RATE:
+        raise UsageError(f"--learning-rate {rate:g}: above 0 and up to {HIGHEST_RATE:g} is possible")
+
+
+def at_rate(phases: tuple[Phase, ...], rate: float | None) -> tuple[Phase, ...]:
+    """The phases with this highest rate, the others in proportion; as they are where none was asked for."""
+    if rate is None:
+        return phases
+    highest = max(phase.learning_rate for phase in phases)
+    return tuple(replace(phase, learning_rate=rate * (phase.learning_rate / highest)) for phase in phases)
+
+
 def _choose(dataset: str, wishes: Wishes) -> Recipe:
     name = wishes.recipe or default_recipe(dataset, fine_tune=wishes.fine_tune is not None)
     if name not in RECIPES:
@@ -91,13 +117,10 @@ def _choose(dataset: str, wishes: Wishes) -> Recipe:
         raise UsageError(f"--recipe {FINE_TUNE} goes with --fine-tune: name the weights, imagenet or a .keras file")
     if name == QAT:
         raise UsageError(f"--recipe {QAT} is what --qat does; give --qat instead")
-    if name != FINE_TUNE and wishes.fine_tune is not None:
-        raise UsageError(
-            f"--recipe {name} and --fine-tune {wishes.fine_tune}: recipe {FINE_TUNE} and --fine-tune go together; "
-            "leave one out"
-        )
     if wishes.frozen_epochs is not None and wishes.fine_tune is None:
         raise UsageError("--frozen-epochs is for --fine-tune; name the weights with --fine-tune, or leave it out")
+    if wishes.frozen_epochs is not None and name != FINE_TUNE:
+        raise UsageError(f"--frozen-epochs is for recipe {FINE_TUNE}, by {name} all kernels learn; leave one out")
     return RECIPES[name]
 
 
@@ -115,7 +138,7 @@ def _steady(spec: ModelSpec, recipe: Recipe, wishes: Wishes) -> tuple[Phase, ...
     """All epochs at the network's own picture size."""
     epochs = wishes.epochs or recipe.epochs or 1
     phase = recipe.phase(spec.resolution_px, epochs, wishes.batch or recipe.batch)
-    if wishes.fine_tune is None:
+    if recipe.name != FINE_TUNE:
         return (phase,)
     frozen = min(FROZEN_EPOCHS, epochs - 1) if wishes.frozen_epochs is None else wishes.frozen_epochs
     if not 0 <= frozen < epochs:

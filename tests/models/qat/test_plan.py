@@ -45,8 +45,10 @@ def test_it_lasts_a_tenth_of_the_float_epochs_on_pictures_of_full_size(
 
 def test_wishes_stand_above_that(tmp_path: Path) -> None:
     leave_training(tmp_path / f"{SPEC.name}-digits", phase(128, 20))
-    settings = plan_qat(SPEC, "digits", tmp_path, seed=0, wishes=Wishes(epochs=7, batch=8, flip=True))
-    assert (settings.phases[0].epochs, settings.phases[0].batch, settings.method.flip) == (7, 8, True)
+    wishes = Wishes(epochs=7, batch=8, flip=True, learning_rate=1e-4)
+    settings = plan_qat(SPEC, "digits", tmp_path, seed=0, wishes=wishes)
+    (only,) = settings.phases
+    assert (only.epochs, only.batch, only.learning_rate, settings.method.flip) == (7, 8, 1e-4, True)
 
 
 @pytest.mark.parametrize(("flipped", "dataset"), [(True, "shapes"), (False, "shapes")])

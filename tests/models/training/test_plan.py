@@ -157,8 +157,12 @@ def test_the_frozen_epochs_are_part_of_the_epochs(frozen: int | None, epochs: li
          "--frozen-epochs is for --fine-tune; name the weights with --fine-tune, or leave it out"),
         ({"fine_tune": "imagenet", "epochs": 4, "frozen_epochs": 4},
          "--frozen-epochs 4 of 4: from 0 to 3 is possible, the kernels need one too; raise --epochs or lower it"),
-        ({"fine_tune": "x.keras", "recipe": "vgg"},
-         "--recipe vgg and --fine-tune x.keras: recipe fine_tune and --fine-tune go together; leave one out"),
+        ({"fine_tune": "imagenet", "recipe": "vgg", "frozen_epochs": 1},
+         "--frozen-epochs is for recipe fine_tune, by vgg all kernels learn; leave one out"),
+        ({"learning_rate": 0.0}, "--learning-rate 0: above 0 and up to 100 is possible"),
+        ({"learning_rate": -1e-3}, "--learning-rate -0.001: above 0 and up to 100 is possible"),
+        ({"learning_rate": 1e9}, "--learning-rate 1e+09: above 0 and up to 100 is possible"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan: above 0 and up to 100 is possible"),
         ({"recipe": "fine_tune"},
          "--recipe fine_tune goes with --fine-tune: name the weights, imagenet or a .keras file"),
     ],
@@ -167,6 +171,20 @@ def test_wishes_that_cannot_be_are_refused(wishes: dict[str, object], message: s
     with pytest.raises(UsageError) as raised:
         plan(**wishes)  # type: ignore[arg-type]
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("recipe", FREE)
+def test_a_learning_rate_is_the_highest_and_the_course_keeps_its_shape(recipe: str) -> None:
+    usual, given = plan(recipe=recipe).phases, plan(recipe=recipe, learning_rate=0.25).phases
+    assert max(phase.learning_rate for phase in given) == 0.25
+    shares = [phase.learning_rate / max(one.learning_rate for one in usual) for phase in usual]
+    assert [phase.learning_rate / 0.25 for phase in given] == pytest.approx(shares)
+
+
+def test_by_another_recipe_all_kernels_go_on_from_the_weights_at_once() -> None:
+    settings = plan(recipe="steady", fine_tune="imagenet", epochs=4, learning_rate=2e-3)
+    assert (settings.recipe, settings.fine_tune) == ("steady", "imagenet")
+    assert [(phase.frozen, phase.epochs, phase.learning_rate) for phase in settings.phases] == [(False, 4, 2e-3)]
 
 
 def test_a_network_without_released_weights_cannot_start_from_them() -> None:
