@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -35,6 +36,9 @@ Report = Callable[[Progress], None]
 
 Handler = Callable[[int, Any], object]
 """Of a signal, as Python calls it: with the number and the frame."""
+
+LOG = "said.log"
+"""What a worker prints, in its folder."""
 
 STARTING = "start TensorFlow"
 """The stage that every worker with TensorFlow begins with, and that takes seconds."""
@@ -137,10 +141,10 @@ class _Worker:
     def __init__(self, task: Task) -> None:
         context = multiprocessing.get_context("spawn")
         self.name = task.function.__name__
-        # Lives as long as this object; the process opens it by name.
-        self.log = tempfile.NamedTemporaryFile(prefix="worker-", suffix=".log")  # noqa: SIM115
+        # Its log and all temporary files of the process, which may be killed before it removes them.
+        self.folder = tempfile.TemporaryDirectory(prefix="worker-", ignore_cleanup_errors=True)
         self.receiver, sender = context.Pipe(duplex=False)
-        self.process = context.Process(target=_main, args=(sender, self.log.name, task), daemon=True)
+        self.process = context.Process(target=_main, args=(sender, self.folder.name, task), daemon=True)
         self.process.start()
         # The process has its own copy; without closing ours, its death would not be seen.
         sender.close()
@@ -152,7 +156,7 @@ class _Worker:
         except (EOFError, OSError):
             # OSError: it died in the middle of a message.
             self.process.join()
-            return "error", WorkerError(_obituary(self.name, self.process.exitcode, Path(self.log.name)))
+            return "error", WorkerError(_obituary(self.name, self.process.exitcode, Path(self.folder.name, LOG)))
         return kind, _rebuild(*value) if kind == "error" else value
 
     def end(self, *, patience_s: float = 0.0) -> None:
@@ -161,12 +165,13 @@ class _Worker:
         self.process.kill()
         self.process.join()
         self.receiver.close()
-        self.log.close()
+        self.folder.cleanup()
 
 
-def _main(sender: Connection, log: str, task: Task) -> None:
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+def _main(sender: Connection, folder: str, task: Task) -> None:
+    threading.Thread(target=_die_with_parent, args=(folder,), daemon=True).start()
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    descriptor = os.open(Path(folder, LOG), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     try:
@@ -189,10 +194,11 @@ def _explain(error: Exception, name: str) -> ToolchainError:
     return WorkerError(" ".join(message.split()))
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(folder: str) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
 
@@ -209,6 +215,8 @@ def _obituary(name: str, exit_code: int | None, log: Path) -> str:
         cause = f"signal {signal.Signals(-exit_code).name}"
     if exit_code == -signal.SIGKILL:
         cause += ", which the system sends when memory runs out"
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    # There is none if it died before its first line.
+    said = log.read_text(errors="replace") if log.exists() else ""
+    lines = [line for line in said.splitlines() if line.strip()]
     last = f"; its last words: {' | '.join(lines[-3:])}" if lines else ""
     return f"the worker process for {name} died ({cause}){last}"

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -74,10 +75,20 @@ def shout(_report: Report) -> None:
 
 
 def note_and_sleep(_report: Report, path: Path, seconds: float) -> float:
+    tempfile.mkdtemp()
     (path / f"{os.getpid()}").touch()
     started = time.monotonic()
     time.sleep(seconds)
     return started
+
+
+def temporary_file(_report: Report) -> str:
+    handle, name = tempfile.mkstemp()
+    os.close(handle)
+    told = subprocess.run([sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    assert Path(told.stdout.strip()) == Path(name).parent
+    return name
 
 
 def signals_left_alone(_report: Report) -> bool:
@@ -192,6 +203,12 @@ def test_an_exception_in_the_report_ends_the_worker() -> None:
     assert multiprocessing.active_children() == []
 
 
+def test_temporary_files_of_a_worker_are_its_own_and_go_with_it() -> None:
+    folder = Path(run_in_worker(temporary_file)).parent
+    assert folder.parent == Path(tempfile.gettempdir())
+    assert not folder.exists()
+
+
 def test_ctrl_c_is_left_to_the_parent() -> None:
     assert run_in_worker(signals_left_alone)
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "ours is as it was"
@@ -230,10 +247,12 @@ if __name__ == "__main__":
 def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A program in a process group of its own, about to run two workers that sleep and note their ids."""
     (tmp_path / "pids").mkdir()
+    (tmp_path / "temporary").mkdir()
     (tmp_path / "parent.py").write_text(PARENT)
     with subprocess.Popen(
         [sys.executable, tmp_path / "parent.py", ROOT, tmp_path / "pids"],
         cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -258,6 +277,7 @@ def test_ctrl_c_ends_parent_and_workers_at_once_and_without_noise(
     assert parent.communicate(timeout=20) == ("interrupted\n", "")
     assert time.monotonic() - started < 5
     assert not any(alive(pid) for pid in workers(tmp_path))
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.1, 0.2, 0.4])
@@ -325,3 +345,4 @@ def test_workers_do_not_outlive_a_parent_that_is_killed(tmp_path: Path, parent: 
     assert all(alive(pid) for pid in pids)
     parent.send_signal(signal.SIGKILL)
     wait_for(lambda: not any(alive(pid) for pid in pids), seconds=5)
+    assert not list((tmp_path / "temporary").iterdir()), "what they had not removed yet"
