@@ -99,6 +99,9 @@ def contents_faults(contents: Contents, precision: Precision, intended: Intended
     return faults
 
 
+_INTEGERS = ("int8", "uint8", "int16")
+
+
 def _type_faults(contents: Contents, precision: Precision) -> list[str]:
     """Constants and activations of another type than the precision's."""
     faults, total = [], sum(contents.weights.values())
@@ -106,7 +109,10 @@ def _type_faults(contents: Contents, precision: Precision) -> list[str]:
     if share < 1:
         faults.append(f"only {share:.1%} of its weights are {precision.weight_dtype}, it has {contents.weights}")
     if set(contents.activations) != {precision.activation_dtype}:
-        faults.append(f"its activations should all be {precision.activation_dtype}, it has {contents.activations}")
+        fault = f"its activations should all be {precision.activation_dtype}, it has {contents.activations}"
+        left = {*contents.float_layers, *contents.torn_layers} if precision.activation_dtype in _INTEGERS else ()
+        remedy = f"; it computes {_some(left)} in float: replace that layer, or ship float16" if left else ""
+        faults.append(fault + remedy)
     return faults
 
 

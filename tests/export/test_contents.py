@@ -69,7 +69,8 @@ def test_one_layer_computed_in_float_is_found(trained: "Network") -> None:
     graph.tensors[graph.operators[4].outputs[0]].type = 0
     (fault,) = contents_faults(read_contents(write_model(model), row), row)
     assert fault.startswith("its activations should all be int8, it has {'int8': ")
-    assert "'float32': 1}" in fault
+    assert "'float32': 1}; it computes separable_" in fault
+    assert fault.endswith(" in float: replace that layer, or ship float16")
 
 
 def test_one_layer_computed_in_float_is_found_in_onnx_too(trained: "Network") -> None:
@@ -81,7 +82,8 @@ def test_one_layer_computed_in_float_is_found_in_onnx_too(trained: "Network") ->
     convolution.input[0] = pair.input[0]
     (fault,) = contents_faults(read_contents(model.SerializeToString(), row), row)
     assert fault.startswith("its activations should all be uint8, it has {'uint8': ")
-    assert "'float32': 1}" in fault
+    assert "'float32': 1}; it computes separable_" in fault
+    assert fault.endswith(" in float: replace that layer, or ship float16")
 
 
 def test_weights_left_in_float_are_found(trained: "Network") -> None:
