@@ -23,7 +23,7 @@ def make_parser() -> Parser:
     """The command line."""
     codes = "exit codes: 0 all passed, 1 a check failed, 2 bad input, 3 a device or its connection failed"
     parser = Parser(
-        prog="python -m device_bench",
+        prog=".venv/bin/python -m device_bench",
         description="Measures exported files on phones and boards, and proves that they compute right there.",
         epilog=codes,
     )

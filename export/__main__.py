@@ -10,7 +10,9 @@ from models import cli
 def make_parser() -> cli.Parser:
     """The command line."""
     parser = cli.Parser(
-        prog="python -m export", description="Turns a network into verified TFLite and ONNX files.", epilog=CODES
+        prog=".venv/bin/python -m export",
+        description="Turns a network into verified TFLite and ONNX files.",
+        epilog=CODES,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (run, bundle, verify_bundle, show, parity, diagnose):

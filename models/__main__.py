@@ -8,7 +8,7 @@ from models.commands import data, info, listing, recipes, table, train
 
 def make_parser() -> cli.Parser:
     """The command line."""
-    parser = cli.Parser(prog="python -m models", description="The networks of the zoo, and their training.")
+    parser = cli.Parser(prog=".venv/bin/python -m models", description="The networks of the zoo, and their training.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (listing, info, table, recipes, train, data):
         command.add_options(commands)

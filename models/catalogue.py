@@ -71,7 +71,7 @@ def format_top1(top1: float | None) -> str:
 PAGE = """\
 # Networks
 
-Written by `python -m models table`; a test keeps it true. Parameters are the trainable ones (kernels, biases, batch
+Written by `.venv/bin/python -m models table`; a test keeps it true. Parameters are the trainable ones (kernels, biases, batch
 normalization's gamma and beta), mult-adds those of the kernels for one picture, both counted from the stage tables with
 1000 classes (the VGG pair with 10) and checked against the built networks. *Stated* is what the source prints. Where
 the two differ by more than rounding, `tests/models/test_cost.py` lists by how much and why. Top-1 is ImageNet's,
@@ -92,7 +92,7 @@ all. Above width 1, V2 was released at 224 px alone. The weights are under the A
 the terms of the pictures they were trained on allow non-commercial research. The published accuracies were measured on
 the middle 87.5 % of each picture; here all of it is stretched to the input.
 
-    python -m export run --model mobilenet_v2_1.0 --weights imagenet --dataset path/to/imagenet
+    .venv/bin/python -m export run --model mobilenet_v2_1.0 --weights imagenet --dataset path/to/imagenet
 
 Without a network the message has the address and the folder to put the file into. A file that is cut off, another
 network's, or a web page is refused and gets no place in the cache.
@@ -105,7 +105,7 @@ are refused.
 
 ## Where the cost is: MobileNetV1 1.0 at 224 px
 
-`python -m models info mobilenet_v1_1.0`, which is Table 2 of arXiv:1704.04861. The paper counts kernels alone as
+`.venv/bin/python -m models info mobilenet_v1_1.0`, which is Table 2 of arXiv:1704.04861. The paper counts kernels alone as
 parameters, and so does this table. It prints 1.19 % for the first convolution, two digits swapped: 32 · 27 · 112²
 of 569 M mult-adds are 1.91 %, and only with them its column adds up to 100 %.
 

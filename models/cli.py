@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
 
+OUR_PACKAGES = ("models", "export", "device_bench")
+
+
 class Parser(argparse.ArgumentParser):
     """Argument parser whose errors are one line, as all other errors are, and which takes no half-typed option."""
 
@@ -87,6 +90,13 @@ def run(main: Callable[[], int]) -> NoReturn:
             raise
         say(f"error: {one_line(str(known))}")
         code = known.exit_code
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in OUR_PACKAGES:
+            raise
+        # The system's Python, most often: `python3 -m models` starts there, and lacks what the set-up installs.
+        say(f"error: {one_line(sys.executable)} has no {package}; use .venv/bin/python, which `make setup` makes")
+        code = 2
     except KeyboardInterrupt as interrupt:
         # A command that knows more raises it anew with its words.
         say(f"interrupted: {str(interrupt) or 'nothing was left half-written; the same command starts again'}")

@@ -61,8 +61,9 @@ class UnknownNameError(UsageError):
             hint = f"known: {', '.join(names)}"
         else:
             hint = ""
-        parts = [f"unknown {what} {name!r}", hint, see]
-        super().__init__("; ".join(part for part in parts if part))
+        # A question ends its sentence: no semicolon after it.
+        advice = (" " if near else "; ").join(part for part in (hint, see) if part)
+        super().__init__("; ".join(part for part in (f"unknown {what} {name!r}", advice) if part))
 
 
 class WeightsError(UsageError):

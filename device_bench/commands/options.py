@@ -30,7 +30,7 @@ class Durations(Protocol):
 
 def add_model_option(group: Any) -> None:
     """`--model`, which must be given."""
-    group.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
+    group.add_argument("--model", required=True, metavar="NAME", help="a name from `.venv/bin/python -m models list`")
 
 
 def add_weights_options(group: Any) -> None:

@@ -38,7 +38,7 @@ def check_lab(_: Path) -> Finding:
 
 def check_mediapipe(_: Path) -> Finding:
     """The libraries of the system that MediaPipe wants."""
-    needed_by = "python -m export parity"
+    needed_by = ".venv/bin/python -m export parity"
     if sys.platform != "linux":
         return Finding(
             name="MediaPipe", state="missing", found="only Linux can keep it from reporting its use",

@@ -26,7 +26,7 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         required=True,
         metavar="NAME|PATH.keras",
-        help="a name from `python -m models list`, or a classifier of your own, of stock Keras layers",
+        help="a name from `.venv/bin/python -m models list`, or a classifier of your own, of stock Keras layers",
     )
     parser.add_argument(
         "--preprocessing",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def add_options(commands: argparse._SubParsersAction[Any]) -> None:
     """The command's options."""
     info = commands.add_parser("info", help="one network: what it costs, by kind of layer")
-    info.add_argument("model", metavar="NAME", help="a name from `python -m models list`")
+    info.add_argument("model", metavar="NAME", help="a name from `.venv/bin/python -m models list`")
     info.add_argument("--layers", action="store_true", help="also every layer")
     info.add_argument("--json", action="store_true", help="print JSON instead of tables")
     info.set_defaults(run=run)

@@ -30,7 +30,7 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
         description="Trains a network. When it is interrupted, even by kill -9, the same command goes on from the last "
         "finished epoch and ends with the same weights.",
     )
-    train.add_argument("--model", required=True, metavar="NAME", help="a name from `python -m models list`")
+    train.add_argument("--model", required=True, metavar="NAME", help="a name from `.venv/bin/python -m models list`")
     train.add_argument(
         "--dataset",
         default="digits",
@@ -42,7 +42,7 @@ def add_options(commands: argparse._SubParsersAction[Any]) -> None:
     train.add_argument(
         "--recipe",
         metavar="NAME",
-        help="a name from `python -m models recipes` (default: progressive for digits, else scratch)",
+        help="a name from `.venv/bin/python -m models recipes` (default: progressive for digits, else scratch)",
     )
     train.add_argument("--epochs", type=int, help="epochs at the network's own picture size (default: by the recipe)")
     train.add_argument(

@@ -105,8 +105,8 @@ class Folder:
             first = self.broken[0]
             raise DataError(
                 f"{len(self.broken)} of {files} files in {self.root} are no usable pictures (more than "
-                f"{MAX_BROKEN:.0%}), the first is {first.path}: it {first.reason}; `python -m models data` lists them, "
-                "--allow-broken leaves them out"
+                f"{MAX_BROKEN:.0%}), the first is {first.path}: it {first.reason}; "
+                "`.venv/bin/python -m models data FOLDER` lists them, allow-broken:FOLDER for FOLDER leaves them out"
             )
         if len(self.labels) < 2:
             raise DataError(

@@ -112,7 +112,7 @@ def at_rate(phases: tuple[Phase, ...], rate: float | None) -> tuple[Phase, ...]:
 def _choose(dataset: str, wishes: Wishes) -> Recipe:
     name = wishes.recipe or default_recipe(dataset, fine_tune=wishes.fine_tune is not None)
     if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES, see="`python -m models recipes` lists them")
+        raise UnknownNameError("recipe", name, RECIPES, see="`.venv/bin/python -m models recipes` lists them")
     if name == FINE_TUNE and wishes.fine_tune is None:
         raise UsageError(f"--recipe {FINE_TUNE} goes with --fine-tune: name the weights, imagenet or a .keras file")
     if name == QAT:

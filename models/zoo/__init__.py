@@ -33,7 +33,7 @@ def lookup(name: str) -> ModelSpec:
         return MODELS[name]
     if resized := _at_another_size(name):
         return resized
-    see = "`python -m models list` shows all"
+    see = "`.venv/bin/python -m models list` shows all"
     families = {spec.family for spec in MODELS.values() if f"{name}_".startswith(f"{spec.family}_")}
     if families:
         family = max(families, key=len)

@@ -89,7 +89,7 @@ def test_help_comes_at_once_and_without_the_heavy_libraries(words: list[str], tm
         start = time.perf_counter()
         run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
         times.append(time.perf_counter() - start)
-    assert "usage: python -m export" in run.stdout
+    assert "usage: .venv/bin/python -m export" in run.stdout
     assert "exit codes: 0 all passed" in " ".join(run.stdout.split())
     assert min(times) < 0.5
     spy = (

@@ -129,6 +129,23 @@ def test_the_seeds_at_the_bounds_are_taken(value: int) -> None:
     assert seed(str(value)) == value
 
 
+# The wrong Python
+
+
+def test_a_python_without_our_packages_is_answered_with_the_one_that_has_them(tmp_path: Path) -> None:
+    done = run_program("import no_such_package.part", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: {sys.executable} has no no_such_package; use .venv/bin/python, which `make setup` makes\n"
+    )
+
+
+def test_a_missing_module_of_our_own_is_a_bug_and_shown_as_one(tmp_path: Path) -> None:
+    done = run_program("import models.no_such_module", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith("ModuleNotFoundError: No module named 'models.no_such_module'\n")
+
+
 # The parser
 
 

@@ -25,6 +25,11 @@ def test_a_slip_of_the_pen_is_answered_with_the_nearest_names() -> None:
     assert str(error) == "unknown fruit 'aple'; did you mean apple?"
 
 
+def test_no_semicolon_follows_the_question_mark() -> None:
+    error = UnknownNameError("fruit", "aple", ["kiwi", "apple", "fig"], see="`shop list` shows all")
+    assert str(error) == "unknown fruit 'aple'; did you mean apple? `shop list` shows all"
+
+
 def test_a_name_far_from_a_short_table_is_answered_with_the_table() -> None:
     error = UnknownNameError("fruit", "x", ["pear", "apple"], see="`shop list` shows all")
     assert str(error) == "unknown fruit 'x'; known: apple, pear; `shop list` shows all"

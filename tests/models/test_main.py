@@ -109,7 +109,7 @@ def test_the_page_in_the_docs_is_what_the_table_command_prints() -> None:
     done = run("table")
     assert (done.returncode, done.stderr) == (0, "")
     written = (ROOT / "docs" / "models.md").read_text("utf-8")
-    assert written == done.stdout, "write it anew: python -m models table > docs/models.md"
+    assert written == done.stdout, "write it anew: .venv/bin/python -m models table > docs/models.md"
 
 
 @pytest.mark.parametrize("words", LIGHT_COMMANDS, ids=" ".join)
@@ -129,7 +129,7 @@ def test_nothing_heavy_is_imported_for_words(words: tuple[str, ...]) -> None:
 def test_help_is_for_standard_output(words: tuple[str, ...]) -> None:
     done = run(*words)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("usage: python -m models")
+    assert done.stdout.startswith("usage: .venv/bin/python -m models")
 
 
 REFUSED = [

@@ -146,7 +146,7 @@ def test_a_name_with_a_letter_too_many_is_answered_with_the_right_one(name: str)
         lookup(f"x{name}")
     assert f"unknown model 'x{name}'; did you mean " in str(raised.value)
     assert name in str(raised.value)
-    assert "`python -m models list` shows all" in str(raised.value)
+    assert "`.venv/bin/python -m models list` shows all" in str(raised.value)
 
 
 def test_an_unknown_width_is_answered_with_what_the_family_offers() -> None:

@@ -151,7 +151,7 @@ def test_more_than_one_in_a_hundred_broken_is_refused_unless_allowed(flowers: Pa
     assert message.startswith(
         f"5 of 35 files in {flowers} are no usable pictures (more than 1%), the first is rose/cut"
     )
-    assert message.endswith("`python -m models data` lists them, --allow-broken leaves them out")
+    assert message.endswith("models data FOLDER` lists them, allow-broken:FOLDER for FOLDER leaves them out")
     allowed = load_dataset(f"allow-broken:{flowers}")
     assert len(allowed.images) == 30
     assert allowed.name == dataset_slug(str(flowers)) == dataset_slug(f"allow-broken:{flowers}")

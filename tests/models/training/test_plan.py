@@ -197,7 +197,7 @@ def test_a_network_without_released_weights_cannot_start_from_them() -> None:
 def test_an_unknown_recipe_is_named_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"^unknown recipe 'mobilenet_v5'; did you mean mobilenet_v") as raised:
         plan(recipe="mobilenet_v5")
-    assert str(raised.value).endswith("; `python -m models recipes` lists them")
+    assert str(raised.value).endswith("? `.venv/bin/python -m models recipes` lists them")
 
 
 def test_the_recipe_of_quantization_aware_training_goes_with_its_option() -> None:
