@@ -1,9 +1,9 @@
-"""Ranges under which the sums and hard-swishes of int8 tensors keep clear of halves: every runtime rounds them alike.
+"""Ranges under which the sums, means and hard-swishes of int8 tensors keep clear of halves: runtimes round them alike.
 
-What such an operator computes is a function of one or two stored integers. Where its exact value lies half way between
-two steps, or nearly, one runtime's arithmetic rounds it up and another's down: LiteRT's hard-swish works in 16 bits and
-errs by a hundredth of a step, ONNX Runtime's sum works in float32 and errs by a hundred thousandth. A range a little
-wider moves the values off.
+What such an operator computes is a function of one or two stored integers, or of the sum of many. Where its exact value
+lies half way between two steps, or nearly, one runtime rounds it up and another down: LiteRT's hard-swish
+works in 16 bits and errs by a hundredth of a step, ONNX Runtime's sums and means work in float32 and err by a hundred
+thousandth. A range a little wider moves the values off.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from export.tflite_file import builtin_name, read_model
 Interval = tuple[float, float]
 Levels = NDArray[np.float64]
 
-_KINDS = ("ADD", "HARD_SWISH")
+_KINDS = ("ADD", "HARD_SWISH", "MEAN")
 _NEAR = 3e-5
 """So near to a half, in steps, that float32 may round another way."""
 _WIDER = 1 + np.arange(129) / 4096
 """What ranges are tried to be multiplied by: 3 % cost 0.3 dB of that tensor's own rounding at most."""
 _NARROWER = 127
 """So many times may a hard-swish's output range be narrower than its input's: LiteRT's kernel refuses 128."""
+_MOST_MEANT = 4096
+"""Means of more values than these come everywhere between two steps: no range is clear of halves."""
 _SELDOM = 1e-7
 """Of the values; no need to look for a range that is clearer still."""
 
 
 def clear_of_halves(tflite: bytes, ranges: Mapping[str, Interval], observations: Observations) -> dict[str, Interval]:
-    """The ranges, those of sums and hard-swishes a little wider where that keeps what is often computed off halves.
+    """The ranges, a little wider where that keeps sums, means and hard-swishes that are often computed off halves.
 
     Args:
         tflite: The float32 file.
@@ -46,11 +48,23 @@ def clear_of_halves(tflite: bytes, ranges: Mapping[str, Interval], observations:
     names = [tensor.name.decode() for tensor in graph.tensors]
     for operator in graph.operators:
         kind = builtin_name(model.operatorCodes[operator.opcodeIndex])
-        output, sources = names[operator.outputs[0]], [names[index] for index in operator.inputs]
-        if kind not in _KINDS or not all(name in observations for name in (output, *sources)):
+        if kind not in _KINDS:
+            continue
+        # A mean's second input are its axes.
+        indices = operator.inputs[:1] if kind == "MEAN" else operator.inputs
+        output, sources = names[operator.outputs[0]], [names[index] for index in indices]
+        if not all(name in observations for name in (output, *sources)):
             continue
         given = [(found[name], observations[name].histogram) for name in sources]
-        share = _apart_in_hard_swish(*given[0]) if kind == "HARD_SWISH" else _apart_in_sum(*given)
+        if kind == "HARD_SWISH":
+            share = _apart_in_hard_swish(*given[0])
+        elif kind == "ADD":
+            share = _apart_in_sum(*given)
+        else:
+            meant, made = (int(np.prod(graph.tensors[index].shape)) for index in (indices[0], operator.outputs[0]))
+            if meant // made > _MOST_MEANT:
+                continue
+            share = _apart_in_mean(found[sources[0]], meant // made, observations[output].histogram)
         found[output] = _clearest(found[output], share)
     return found
 
@@ -115,6 +129,22 @@ def _apart_in_sum(*given: tuple[Interval, Histogram]) -> Callable[[Interval], fl
     values, shares = np.add.outer(one, other).ravel(), np.multiply.outer(often, other_often).ravel()
     values, shares = values[shares > 0], shares[shares > 0]
     return lambda interval: _share_near(values / _steps(interval)[0], shares)
+
+
+def _apart_in_mean(interval: Interval, meant: int, seen: Histogram) -> Callable[[Interval], float]:
+    """Which share of the means is near a half, by the output's range.
+
+    Args:
+        interval: Of the input.
+        meant: How many values a mean is of.
+        seen: Of the means.
+    """
+    # Means are whole multiples of this.
+    part = _steps(interval)[0] / meant
+    numbers = np.arange(np.floor(seen.values[0] / part), np.ceil(seen.values[-1] / part) + 1)
+    reached = np.interp((np.append(numbers, numbers[-1] + 1) - 0.5) * part, seen.values, np.cumsum(seen.counts))
+    shares = np.diff(reached) / max(reached[-1] - reached[0], 1)
+    return lambda output: _share_near(numbers * part / _steps(output)[0], shares)
 
 
 def _apart_in_hard_swish(interval: Interval, seen: Histogram) -> Callable[[Interval], float]:

@@ -1,4 +1,4 @@
-"""Ranges that keep sums and hard-swishes clear of halves."""
+"""Ranges that keep sums, means and hard-swishes clear of halves."""
 
 from typing import Any
 
@@ -113,6 +113,52 @@ def test_sums_no_longer_lie_half_way_between_two_steps() -> None:
     assert found["y"][0] == 0
     assert 2.0 < found["y"][1] <= 2.0 * 1.032
     assert (found["a"], found["b"]) == (ranges["a"], ranges["b"])
+
+
+def mean_of(shape: tuple[int, ...]) -> bytes:
+    """A float file that takes the mean of `a`, NHWC, over its positions, to `y`."""
+    model = read_model(network("ADD"))
+    graph = model.subgraphs[0]
+    model.operatorCodes[0].builtinCode = model.operatorCodes[0].deprecatedBuiltinCode = schema.BuiltinOperator.MEAN
+    a, axes, y = graph.tensors
+    a.shape, y.shape = list(shape), [shape[0], shape[3]]
+    axes.name, axes.shape, axes.type, axes.buffer = b"axes", [2], schema.TensorType.INT32, len(model.buffers)
+    constant = schema.BufferT()
+    constant.data = np.frombuffer(np.array([1, 2], np.int32).tobytes(), np.uint8)
+    model.buffers.append(constant)
+    operator = graph.operators[0]
+    operator.builtinOptionsType, operator.builtinOptions = (
+        schema.BuiltinOptions.ReducerOptions,
+        schema.ReducerOptionsT(),
+    )
+    graph.inputs = [0]
+    return write_model(model)
+
+
+@pytest.mark.parametrize("side", [2, 4, 7, 14])
+def test_means_no_longer_lie_half_way_between_two_steps(side: int) -> None:
+    means = np.linspace(0, 0.5, 4000)
+    # One step of the output is half of one of the input: of four values every fourth mean is a half, of 49 none is.
+    ranges = {"a": (0.0, 1.0), "y": (0.0, 0.5)}
+    seen = {"a": observed(LEVELS / 255), "y": observed(means)}
+    found = clear_of_halves(mean_of((1, side, side, 8)), ranges, seen)
+    possible = np.arange(255 * side**2 // 2) / 255 / side**2
+
+    def near(interval: tuple[float, float]) -> float:
+        steps = possible / steps_of(interval)[0]
+        return float(np.mean(np.abs(steps - np.floor(steps) - 0.5) < 1e-5))
+
+    if side % 2 == 0:
+        assert near(ranges["y"]) > 0.001
+    assert near(found["y"]) == 0
+    assert 0.5 <= found["y"][1] <= 0.5 * 1.032
+    assert found["a"] == ranges["a"]
+
+
+def test_means_of_more_values_than_can_be_told_apart_keep_their_range() -> None:
+    ranges = {"a": (0.0, 1.0), "y": (0.0, 0.5)}
+    seen = {"a": observed(LEVELS / 255), "y": observed(np.linspace(0, 0.5, 4000))}
+    assert clear_of_halves(mean_of((1, 112, 112, 1)), ranges, seen) == ranges
 
 
 @pytest.mark.parametrize("greatest", [2.0, 4.0, 9.0])
