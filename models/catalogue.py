@@ -71,11 +71,13 @@ def format_top1(top1: float | None) -> str:
 PAGE = """\
 # Networks
 
-Written by `.venv/bin/python -m models table`; a test keeps it true. Parameters are the trainable ones (kernels, biases, batch
-normalization's gamma and beta), mult-adds those of the kernels for one picture, both counted from the stage tables with
-1000 classes (the VGG pair with 10) and checked against the built networks. *Stated* is what the source prints. Where
-the two differ by more than rounding, `tests/models/test_cost.py` lists by how much and why. Top-1 is ImageNet's,
-as published; this project trains on other data. *Weights*: `--weights imagenet` has them (see below).
+Written by `.venv/bin/python -m models table`; a test keeps it true.
+
+Parameters are the trainable ones (kernels, biases, batch normalization's gamma and beta), mult-adds those of the
+kernels for one picture, both counted from the stage tables with 1000 classes (the VGG pair with 10) and checked
+against the built networks. *Stated* is what the source prints. Where the two differ by more than rounding,
+`tests/models/test_cost.py` lists by how much and why. Top-1 is ImageNet's, as published; this project trains on other
+data. *Weights*: `--weights imagenet` has them (see below).
 
 A name is `<family>_<width>[_<resolution>]`, at 224 px where none is given; networks that exist once carry neither:
 V4 conv medium takes 256 px and large 384, as in their paper, the VGG pair 32.
@@ -105,8 +107,8 @@ are refused.
 
 ## Where the cost is: MobileNetV1 1.0 at 224 px
 
-`.venv/bin/python -m models info mobilenet_v1_1.0`, which is Table 2 of arXiv:1704.04861. The paper counts kernels alone as
-parameters, and so does this table. It prints 1.19 % for the first convolution, two digits swapped: 32 · 27 · 112²
+`.venv/bin/python -m models info mobilenet_v1_1.0`, which is Table 2 of arXiv:1704.04861. The paper counts kernels alone
+as parameters, and so does this table. It prints 1.19 % for the first convolution, two digits swapped: 32 · 27 · 112²
 of 569 M mult-adds are 1.91 %, and only with them its column adds up to 100 %.
 
 {kinds}

@@ -54,7 +54,9 @@ class Engine:
 
 _ALL: tuple[Precision, ...] = ("float32", "tf32", "float16")
 _PLAIN: tuple[Precision, ...] = ("float32", "float16")
-_ORT_GPU = "pip uninstall onnxruntime && pip install onnxruntime-gpu"
+PIP = ".venv/bin/python -m pip"
+"""Of the set-up; `pip` alone would be the system's. Where uv made `.venv`, it is `uv pip`."""
+_ORT_GPU = f"{PIP} uninstall onnxruntime && {PIP} install onnxruntime-gpu"
 
 
 def _onnxruntime(
@@ -95,21 +97,23 @@ _ROWS = (
     _onnxruntime("tensorrt", "TensorrtExecutionProvider", f"{_ORT_GPU} tensorrt-cu12", _ALL, separates_copies=True),
     _onnxruntime("cuda", "CUDAExecutionProvider", _ORT_GPU, _ALL, separates_copies=True),
     _onnxruntime(
-        "migraphx", "MIGraphXExecutionProvider", "pip uninstall onnxruntime && pip install onnxruntime-migraphx"
+        "migraphx", "MIGraphXExecutionProvider", f"{PIP} uninstall onnxruntime && {PIP} install onnxruntime-migraphx"
     ),
-    _onnxruntime("rocm", "ROCMExecutionProvider", "pip uninstall onnxruntime && pip install onnxruntime-rocm"),
-    _onnxruntime("directml", "DmlExecutionProvider", "pip uninstall onnxruntime && pip install onnxruntime-directml"),
-    _keras("tensorflow-gpu", "tensorflow", "tensorflow", "pip install 'tensorflow[and-cuda]'"),
-    _keras("keras-jax-gpu", "jax", "jax", "pip install 'jax[cuda12]'"),
-    _keras("keras-torch-gpu", "torch", "torch", "pip install torch"),
-    _onnxruntime("coreml", "CoreMLExecutionProvider", "pip install onnxruntime (on macOS)", tells_device=False),
+    _onnxruntime("rocm", "ROCMExecutionProvider", f"{PIP} uninstall onnxruntime && {PIP} install onnxruntime-rocm"),
+    _onnxruntime(
+        "directml", "DmlExecutionProvider", f"{PIP} uninstall onnxruntime && {PIP} install onnxruntime-directml"
+    ),
+    _keras("tensorflow-gpu", "tensorflow", "tensorflow", f"{PIP} install 'tensorflow[and-cuda]'"),
+    _keras("keras-jax-gpu", "jax", "jax", f"{PIP} install 'jax[cuda12]'"),
+    _keras("keras-torch-gpu", "torch", "torch", f"{PIP} install torch"),
+    _onnxruntime("coreml", "CoreMLExecutionProvider", f"{PIP} install onnxruntime (on macOS)", tells_device=False),
     Engine(
         name="onnxruntime-cpu",
         family="onnxruntime",
         accelerator="cpu",
         variant="CPUExecutionProvider",
         modules=("onnxruntime",),
-        install="pip install onnxruntime",
+        install=f"{PIP} install onnxruntime",
         precisions=_PLAIN,
     ),
     Engine(
@@ -118,7 +122,7 @@ _ROWS = (
         accelerator="cpu",
         variant="xnnpack",
         modules=("ai_edge_litert",),
-        install="pip install ai-edge-litert",
+        install=f"{PIP} install ai-edge-litert",
         precisions=_PLAIN,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -66,8 +67,14 @@ def exported_folder(build_dir: Path, model: str, weights: str, dataset: str) -> 
     return run_folder(build_dir, model, weights_source(weights, dataset_slug(dataset)))
 
 
-def find_exported(folder: Path, weights: str, precisions: Sequence[Precision]) -> Exported | None:
+def find_exported(folder: Path, weights: str, dataset: str, precisions: Sequence[Precision]) -> Exported | None:
     """The proven files of those precisions; None if any of them has to be exported first.
+
+    Args:
+        folder: Of the export.
+        weights: As they are called on the command line.
+        dataset: As it is called there.
+        precisions: Of the files.
 
     Raises:
         UsageError: a file was exported and failed its checks: it would be measured for nothing.
@@ -84,8 +91,8 @@ def find_exported(folder: Path, weights: str, precisions: Sequence[Precision]) -
     for artifact in found:
         if artifact is not None and not artifact.passed:
             raise UsageError(
-                f"{folder / artifact.file} failed its checks when it was exported; see `make export "
-                f"MODEL={manifest.model['name']}`, or leave it out with PRECISION"
+                f"{folder / artifact.file} failed its checks when it was exported; why: "
+                f"`{_export_command(manifest.model['name'], weights, dataset)}`; PRECISION leaves it out"
             )
     artifacts = tuple(artifact for artifact in found if artifact is not None)
     exported = Exported(folder=folder, manifest=manifest, artifacts=artifacts)
@@ -120,10 +127,17 @@ def export_first(
         build_dir=build_dir,
     )
     folder = export_model(request, report).folder
-    exported = find_exported(folder, weights, precisions)
+    exported = find_exported(folder, weights, dataset, precisions)
     if exported is None:
-        raise UsageError(f"the export into {folder} is not complete; see what `make export MODEL={spec.name}` says")
+        command = _export_command(spec.name, weights, dataset)
+        raise UsageError(f"the export into {folder} is not complete; see what `{command}` says")
     return exported
+
+
+def _export_command(model: str, weights: str, dataset: str) -> str:
+    """What a person types to export it; defaults are left out."""
+    given = {"WEIGHTS": weights if weights != "auto" else "", "DATASET": dataset if dataset != "digits" else ""}
+    return shlex.join(["make", "export", f"MODEL={model}", *(f"{name}={text}" for name, text in given.items() if text)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -115,7 +115,7 @@ def prepare(
         DataError: the data set has fewer test images than asked for.
     """
     folder = exported_folder(build_dir, spec.name, weights, dataset)
-    exported = find_exported(folder, weights, precisions)
+    exported = find_exported(folder, weights, dataset, precisions)
     if exported is None:
         report(Progress(stage="export", done=0, total=1, detail="not exported yet: exporting now"))
         exported = export_first(spec, weights, dataset, precisions, build_dir, report)

@@ -59,8 +59,8 @@ def obtain_export(request: ExportRequest, report: Report) -> tuple[Path, Manifes
         if found is None or not found.passed:
             reason = manifest.failures.get(name) or _why(found)
             raise VerificationError(
-                f"{name} of {manifest.model['name']} is not proven: {reason}; nothing was bundled; see `make export`, "
-                "or choose other files with --precision"
+                f"{name} of {manifest.model['name']} is not proven: {reason}; nothing was bundled; make diagnose finds "
+                "out why, another PRECISION leaves it out"
             )
     return folder, manifest, weights
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.budget.wanted import check_budget
@@ -16,7 +18,7 @@ from models.cli import inert, progress_display, result_console, words
 if TYPE_CHECKING:
     from export.artifact import Artifact
     from export.budget.rungs import Climbed
-    from export.request import Exported
+    from export.request import Exported, ExportRequest
 
 
 def add_options(commands: argparse._SubParsersAction[Any]) -> None:
@@ -73,6 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(format_json(exported.manifest.to_json()), end="")
     else:
         print_summary(exported)
+        command = diagnosis_command(exported.manifest.artifacts, arguments.model, request)
+        if command:
+            result_console().print(f"why:   {inert(command)}", highlight=False, soft_wrap=True)
     return 0 if exported.passed else 1
 
 
@@ -139,6 +144,22 @@ def print_summary(exported: Exported) -> None:
         )
 
 
+def diagnosis_command(artifacts: Sequence[Artifact], model: str, request: ExportRequest) -> str | None:
+    """What to type to learn why an integer TFLite file failed; None where none did, or make cannot find it."""
+    failed = {artifact.precision for artifact in artifacts if artifact.format == "tflite" and not artifact.passed}
+    precision = next((name for name in ("int8", "int8_npu", "int16x8") if name in failed), None)
+    # make knows one build folder only.
+    if precision is None or request.build_dir != Path("build"):
+        return None
+    given = {
+        "WEIGHTS": request.weights if request.weights != "auto" else "",
+        "DATASET": request.dataset if request.dataset != "digits" else "",
+        "PRECISION": precision if precision != "int8" else "",
+    }
+    options = [f"{name}={value}" for name, value in given.items() if value]
+    return shlex.join(["make", "diagnose", f"MODEL={model}", *options])
+
+
 def print_ladder(climbed: Climbed) -> None:
     """The rungs that were tried, the one that was taken, and what to do where none serves."""
     from rich.table import Table
@@ -183,12 +204,16 @@ def format_verdict(artifact: Artifact) -> tuple[str, str, str, str]:
     return f"{verdict.top1:.2%}", drop, f"{verdict.top1_agreement:.2%}", mark
 
 
+def _rounded(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
+
+
 def failures(artifact: Artifact) -> list[str]:
     """What an artifact failed at, in words."""
     if artifact.verification is None:
         return [artifact.failure or "not verified"]
     return [
-        check.detail or f"{check.name} is {check.value}, the limit is {check.limit}"
+        check.detail or f"{check.name} is {_rounded(check.value)}, the limit is {check.limit}"
         for check in artifact.verification.checks
         if not check.passed
     ]

@@ -83,8 +83,8 @@ def find_release(spec: ModelSpec, *, otherwise: str = TRAIN_HERE) -> Release:
     if spec.name in RELEASES:
         return RELEASES[spec.name]
     raise WeightsError(
-        f"no ImageNet weights were released for {spec.name}; there are some for {_networks()} (`.venv/bin/python -m models list` "
-        f"marks them); {otherwise}"
+        f"no ImageNet weights were released for {spec.name}; there are some for {_networks()} "
+        f"(`.venv/bin/python -m models list` marks them); {otherwise}"
     )
 
 

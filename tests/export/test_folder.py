@@ -112,7 +112,7 @@ def test_a_folder_goes_through_train_export_and_verify(folder: Path, tmp_path: P
 
     # The benchmark takes the same pictures, and only from the same folder.
     text = f"allow-broken:{folder}"
-    exported = find_exported(exported_folder(tmp_path / "build", TINY.name, "auto", text), "auto", ())
+    exported = find_exported(exported_folder(tmp_path / "build", TINY.name, "auto", text), "auto", text, ())
     assert exported is not None
     pictures = load_pictures(exported, TINY_AS_TRAINED, text, 20, ignore)
     data = load_dataset(text)

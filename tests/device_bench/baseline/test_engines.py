@@ -12,7 +12,7 @@ from models.errors import UnknownNameError
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.name)
 def test_every_engine_says_how_to_get_it_and_survives_json(engine: Engine) -> None:
-    assert engine.install.startswith("pip ")
+    assert engine.install.startswith(".venv/bin/python -m pip ")
     assert set(engine.precisions) <= set(PRECISIONS)
     assert "float32" in engine.precisions
     request = Request(

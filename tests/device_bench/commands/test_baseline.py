@@ -85,7 +85,7 @@ def test_a_dry_run_says_what_would_be_tried_and_measures_nothing(tmp_path: Path)
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert lines[0].startswith("# the first that proves to compute on the GPU is taken; batches 1,2,4,…")
-    assert lines[1].startswith("onnxruntime-tensorrt float32  # if missing: pip ")
+    assert lines[1].startswith("onnxruntime-tensorrt float32  # if missing: .venv/bin/python -m pip ")
     assert lines[-1].startswith("onnxruntime-cpu tf32  # cannot: onnxruntime-cpu has no TF32")
     assert records(tmp_path) == []
 

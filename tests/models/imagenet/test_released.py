@@ -55,8 +55,8 @@ def test_a_network_without_weights_is_refused_with_those_that_have_some(name: st
         find_release(MODELS[name])
     assert str(raised.value) == (
         f"no ImageNet weights were released for {name}; there are some for mobilenet_v1 in all widths and resolutions, "
-        "mobilenet_v2 in all but those of widths 1.3 and 1.4 below 224 px, and mobilenet_v3 (`.venv/bin/python -m models list` "
-        "marks them); use --weights auto, which trains here"
+        "mobilenet_v2 in all but those of widths 1.3 and 1.4 below 224 px, and mobilenet_v3 "
+        "(`.venv/bin/python -m models list` marks them); use --weights auto, which trains here"
     )
 
 
