@@ -47,7 +47,18 @@ PLAIN = (*PEERS, CONVERTER_UINT8, OURS, OURS_INT8_EDGES, OURS_ONNX, OURS_FEW, OU
 TWIN = (*PEERS, OURS)
 TIMED = (OURS, OURS_INT8_EDGES)
 AGAIN = f"{OURS.name} again"
-HEADS = ("network", "tool", "top-1", "drop, points (95 %)", "disagrees", "SQNR, dB", "bytes", "ms", "made in, s")
+HEADS = (
+    "network",
+    "tool",
+    "top-1",
+    "drop, points (95 %)",
+    "disagrees",
+    "SQNR, dB",
+    "per picture",
+    "bytes",
+    "ms",
+    "made in, s",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +160,13 @@ def rows(found: Found) -> Iterator[str]:
     """The table's rows for a subject."""
     title = found.subject.title
     size = found.results[FLOAT.name].made.size_bytes
-    yield f"| `{title}` | float32 | {found.float_top1:.2%} | | | | {size:,} | | |"
+    yield f"| `{title}` | float32 | {found.float_top1:.2%} | | | | | {size:,} | | |"
     for name, result in found.results.items():
         made = result.made
         if name == FLOAT.name:
             continue
         if made.file is None or made.size_bytes is None or made.seconds is None:
-            yield f"| `{title}` | {name} | {'refused' if made.refused else 'not tried'}: {made.reason} | | | | | | |"
+            yield f"| `{title}` | {name} | {'refused' if made.refused else 'not tried'}: {made.reason} | | | | | | | |"
             continue
         lost, times = found.losses[name], found.latencies_us.get(name)
         cells = (
@@ -165,6 +176,7 @@ def rows(found: Found) -> Iterator[str]:
             f"{100 * lost.drop:.2f} ({100 * lost.drop_low:.2f} to {100 * lost.drop_high:.2f})",
             f"{lost.disagreement:.2%}",
             f"{lost.sqnr_db:.1f}",
+            f"{lost.picture_sqnr_db:.1f}",
             f"{made.size_bytes:,}",
             f"{statistics.median(times) / 1e3:.2f}" if times else "",
             f"{made.seconds:.1f}",

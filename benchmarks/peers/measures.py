@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from export.verify import paired_interval
 
 
+EXACT_DB = 150.0
+"""What float32 can tell, for a picture whose logits do not differ."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
     """Shares are of the test pictures, 0..1."""
@@ -22,7 +26,9 @@ class Loss:
     disagreement: float
     """Another class than the float network names."""
     sqnr_db: float
-    """Of the logits."""
+    """Of the logits, summed over all pictures: the surest ones, whose logits are the largest, are most of it."""
+    picture_sqnr_db: float
+    """The mean of each picture's own."""
 
 
 def loss(wanted: NDArray[np.float32], found: NDArray[np.float32], classes: NDArray[np.int64]) -> Loss:
@@ -36,6 +42,7 @@ def loss(wanted: NDArray[np.float32], found: NDArray[np.float32], classes: NDArr
         drop_high=high,
         disagreement=float(np.mean(meant != named)),
         sqnr_db=sqnr_db(wanted, found),
+        picture_sqnr_db=float(np.mean([min(sqnr_db(*pair), EXACT_DB) for pair in zip(wanted, found, strict=True)])),
     )
 
 

@@ -12,7 +12,9 @@ from benchmarks.quantization_levers import LEVERS, cell, lever
 from export.precision import PRECISIONS
 from export.quantization.settings import DEFAULTS, NAIVE, parse_settings
 
-LOST = Loss(top1=0.9, drop=0.001, drop_low=-0.001, drop_high=0.003, disagreement=0.0085, sqnr_db=32.44)
+LOST = Loss(
+    top1=0.9, drop=0.001, drop_low=-0.001, drop_high=0.003, disagreement=0.0085, sqnr_db=32.44, picture_sqnr_db=33.0
+)
 
 
 @pytest.mark.parametrize("words", LEVERS)
