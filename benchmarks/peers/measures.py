@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from export.verify import paired_interval
 
-
 EXACT_DB = 150.0
 """What float32 can tell, for a picture whose logits do not differ."""
 
