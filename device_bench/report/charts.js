@@ -34,13 +34,14 @@ function axis(look, extra) {
   };
 }
 
-/* A logarithmic axis that says 1, 2, 5, 10, … in full. */
+/* A logarithmic axis that says 1, 2, 5, 10, … in full, and within a decade so many that it is seen to be one. */
 function logAxis(look, title, values) {
   const ends = [Math.min(...values), Math.max(...values)].map(Math.log10);
-  const few = narrow() || ends[1] - ends[0] > 2;
+  const span = ends[1] - ends[0];
+  const steps = narrow() || span > 2 ? [1] : span > 1 ? [1, 2, 5] : [1, 2, 3, 4, 5, 6, 8];
   const ticks = [];
   for (let power = Math.floor(ends[0]); power <= Math.ceil(ends[1]); power += 1) {
-    (few ? [1] : [1, 2, 5]).forEach((step) => ticks.push(step * 10 ** power));
+    steps.forEach((step) => ticks.push(step * 10 ** power));
   }
   return axis(look, { title, type: "log", tickvals: ticks, ticktext: ticks.map(digits) });
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ LABEL_LETTERS = 18
 
 
 def draw_sheet(dataset: Dataset) -> Image.Image:
-    """A row per class with up to ten of its pictures, whole and undistorted; of many classes, some evenly chosen.
+    """A row per class, numbered, with up to ten of its pictures, undistorted; of many classes, some evenly chosen.
 
     Raises:
         DataError: a picture can no longer be read.
@@ -30,7 +31,8 @@ def draw_sheet(dataset: Dataset) -> Image.Image:
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     for row, label in enumerate(shown.tolist()):
         top = GAP_PX + row * step
-        draw.text((GAP_PX, top), _short(dataset.labels[label]), fill="black", font=font)
+        name = drawable(f"{label} {dataset.labels[label]}", font)
+        draw.text((GAP_PX, top), _short(name), fill="black", font=font)
         members = np.flatnonzero(dataset.classes == label)
         draw.text((GAP_PX, top + 20), f"{len(members)} pictures", fill="grey", font=font)
         for column, index in enumerate(rng.permutation(members)[:COLUMNS].tolist()):
@@ -40,6 +42,21 @@ def draw_sheet(dataset: Dataset) -> Image.Image:
             small = picture.resize((width, height), Image.Resampling.BICUBIC)
             sheet.paste(small, (LABEL_PX + column * step + (CELL_PX - width) // 2, top + (CELL_PX - height) // 2))
     return sheet
+
+
+def drawable(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """The text without what the font has no shapes for: its letters lose their accents, or become question marks."""
+    missing = _shape("\uffff", font)
+    return "".join(
+        char
+        if _shape(char, font) != missing
+        else unicodedata.normalize("NFKD", char).encode("ascii", "ignore").decode() or "?"
+        for char in text
+    )
+
+
+def _shape(char: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> bytes:
+    return bytes(font.getmask(char))
 
 
 def _short(label: str) -> str:
