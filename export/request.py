@@ -10,6 +10,7 @@ from export.budget.rungs import Climbed
 from export.precision import Precision
 from export.quantization.settings import DEFAULTS, QuantizationSettings
 from models.spec import ModelSpec
+from models.worker import Progress, Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +54,11 @@ class Exported:
     """Names of earlier files that are gone, because other weights, settings or programs made them."""
     climbed: Climbed | None = None
     """How the budget was met, or why not, where one was given."""
+
+
+def tell_removed(exported: Exported, report: Report) -> None:
+    """Says which files of other settings are gone, to whoever asked for something else than an export."""
+    if exported.removed:
+        report(
+            Progress(stage="removed", done=0, total=1, detail=f"made by other settings: {', '.join(exported.removed)}")
+        )

@@ -114,7 +114,7 @@ def export_first(
         UsageError: a file failed its checks.
     """
     from export.pipeline import export_model
-    from export.request import ExportRequest
+    from export.request import ExportRequest, tell_removed
 
     request = ExportRequest(
         spec=spec,
@@ -126,7 +126,9 @@ def export_first(
         output="probabilities",
         build_dir=build_dir,
     )
-    folder = export_model(request, report).folder
+    made = export_model(request, report)
+    tell_removed(made, report)
+    folder = made.folder
     exported = find_exported(folder, weights, dataset, precisions)
     if exported is None:
         command = _export_command(spec.name, weights, dataset)

@@ -11,7 +11,7 @@ from export.artifact import Artifact, Check, Manifest, load_manifest
 from export.metadata.labels import format_labels
 from export.pipeline import export_model
 from export.quantization.settings import DEFAULTS, LEARNED_RANGES
-from export.request import ExportRequest
+from export.request import ExportRequest, tell_removed
 from export.stages import CALIBRATION_IMAGES
 from models.checkpoint import TrainedModel, run_folder
 from models.data import dataset_slug, find_dataset
@@ -50,6 +50,7 @@ def obtain_export(request: ExportRequest, report: Report) -> tuple[Path, Manifes
             request = replace(request, max_drop=manifest.budget.get("max_drop"))
     if manifest is None or not _is_asked_for(manifest, request, weights):
         exported = export_model(request, report)
+        tell_removed(exported, report)
         folder, manifest = exported.folder, exported.manifest
     else:
         report(Progress(stage=STAGE, done=1, total=1, detail=f"from {folder}"))
