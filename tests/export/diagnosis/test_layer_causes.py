@@ -73,6 +73,15 @@ def test_one_scale_for_a_depthwise_kernel_of_unlike_channels(evidence: Evidence)
     assert "one scale for all channels, the strongest has 90 times" in finding.evidence[0]
 
 
+@pytest.mark.parametrize(("own_db", "named"), [(29.0, []), (15.0, ["saturated_range"])])
+def test_what_loud_pictures_hold_may_be_clipped_unless_accuracy_is_lost(
+    evidence: Evidence, own_db: float, named: list[str]
+) -> None:
+    clipped = replace(TENSOR, name="expand", own_db=own_db, best_db=45.0, stored=(0.0, 4.8), clipped_share=1e-4)
+    assert causes(evidence, activations=(TENSOR, clipped, HEAD)) == named
+    assert causes(evidence, activations=(TENSOR, clipped, HEAD), accuracy=HARMED) == ["saturated_range"]
+
+
 def test_hard_swish_is_blamed_only_where_accuracy_is_lost(evidence: Evidence) -> None:
     swish = replace(TENSOR, name="swish", operator="HARD_SWISH", loss_db=7.0)
     assert causes(evidence, activations=(TENSOR, swish, HEAD), accuracy=HARMED) == ["hard_swish"]
