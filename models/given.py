@@ -38,6 +38,7 @@ def find_model(given: str, preprocessing: str | None, weights: str, report: Repo
             )
         return row
     path = Path(given)
+    check_keras_file(path)
     if preprocessing is None:
         raise UsageError(
             f"--model {given} needs --preprocessing, what it was trained with: {', '.join(PRESETS)}, or the path of a "
@@ -45,7 +46,6 @@ def find_model(given: str, preprocessing: str | None, weights: str, report: Repo
         )
     if weights != AUTO:
         raise UsageError(f"--weights {weights}: {given} brings its own weights; leave the option out")
-    check_keras_file(path)
     if is_name(path.stem):
         raise UsageError(
             f"{path} is called as a network of the zoo; rename it, or give it with --model {path.stem} --weights {path}"
