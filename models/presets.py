@@ -37,7 +37,7 @@ def parse_preprocessing(text: str) -> Preprocessing:
     if text in PRESETS:
         return PRESETS[text]
     if not text.endswith(".json"):
-        raise UnknownNameError("preprocessing", text, PRESETS, see="or the path of a .json file with mean and std")
+        raise UnknownNameError("preprocessing", text, PRESETS, see="or give the path of a .json file")
     try:
         with Path(text).open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)

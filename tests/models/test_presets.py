@@ -44,7 +44,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         parse_preprocessing("zero_to_one")
     message = str(raised.value)
     assert message.startswith("unknown preprocessing 'zero_to_one'; did you mean zero-to-one")
-    assert message.endswith("; or the path of a .json file with mean and std")
+    assert message.endswith("did you mean zero-to-one? or give the path of a .json file")
 
 
 @pytest.mark.parametrize("more", [{"resize": "sharp"}, {"fit": "squeeze"}, {"channel_order": "GRB"}, {"crop_share": 2}])

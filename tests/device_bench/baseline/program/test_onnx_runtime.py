@@ -136,7 +136,9 @@ def test_a_provider_that_does_not_start_is_no_gpu(tmp_path: Path) -> None:
 
 
 def test_a_provider_that_this_build_lacks_is_not_installed(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r"1\.99 has CPUExecutionProvider; get CUDAExecutionProvider with `pip") as caught:
+    with pytest.raises(
+        Refusal, match=r"1\.99 has CPUExecutionProvider; get CUDAExecutionProvider with `\.venv/bin/python -m pip"
+    ) as caught:
         prove(tmp_path, FakeLibrary([CPU]))
     assert caught.value.kind == "not_installed"
 

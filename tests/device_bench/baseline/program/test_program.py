@@ -30,7 +30,9 @@ def test_a_library_that_is_missing_is_named_with_how_to_install_it(tmp_path: Pat
     request = make_request(tmp_path, "keras-jax-gpu")
     missing = type(request.engine)(**{**request.engine.to_json(), "modules": ("no_such_library",)})
     values = {name: getattr(request, name) for name in request.__slots__}
-    with pytest.raises(Refusal, match=r"no_such_library is not installed; `pip install 'jax\[cuda12\]'`") as caught:
+    with pytest.raises(
+        Refusal, match=r"no_such_library is not installed; `\.venv/bin/python -m pip install 'jax\[cuda12\]'`"
+    ) as caught:
         import_engine(type(request)(**values | {"engine": missing}))
     assert caught.value.kind == "not_installed"
 
