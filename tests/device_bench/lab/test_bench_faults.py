@@ -103,6 +103,7 @@ def test_a_device_that_is_lost_for_good_ends_with_3_and_is_resumed(bench: Bench)
     assert len(resumed.attempts) == 2
 
 
+@pytest.mark.slow
 def test_devices_that_fall_silent_are_given_up_and_cost_the_others_nothing(bench: Bench) -> None:
     bench.program = HASTY
     frozen, stalled, sound = (bench.phone(name) for name in ("amd64", "board", "good"))

@@ -110,6 +110,7 @@ def test_adbd_killed_in_the_middle_is_transient_and_the_next_session_cleans_up(d
         assert strays(device) == []
 
 
+@pytest.mark.slow
 def test_a_frozen_adbd_is_transient_though_adb_lists_the_device(device: LabPhone) -> None:
     phone = Phone(Adb(), device.serial)
 
