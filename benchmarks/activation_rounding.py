@@ -13,17 +13,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from benchmarks.peers.command import add_options, progress, read_options, subjects
 from benchmarks.peers.measures import loss
 from benchmarks.peers.store import result_of, true_classes
 from benchmarks.peers.subject import Subject, prepare
 from benchmarks.peers.tools import FLOAT, OURS_ONNX, Ours
-from benchmarks.quantization_vs_peers import progress, subjects
 from benchmarks.runtimes_differ import run_onnx
 from models.data import lazy_pixels, load_dataset
 from models.worker import run_in_worker
@@ -36,28 +35,16 @@ STORED = "_quantized"
 
 def main() -> None:
     """Prints a Markdown table row for row, as they are found."""
-    arguments = parse_arguments()
+    parser = argparse.ArgumentParser(description="the rounding of activations alone")
+    add_options(parser)
+    arguments = read_options(parser)
     print("| network | file | disagrees | SQNR, dB |\n|---|---|---|---|", flush=True)
-    for subject in subjects(arguments):
+    for subject in subjects(arguments, twins=False):
         run_in_worker(prepare, subject, report=progress)
         for words, logits in measure(subject, arguments.images):
             wanted = result_of(FLOAT, subject, arguments.images, progress).logits
             lost = loss(wanted, logits, true_classes(subject, arguments.images))
             print(f"| `{subject.title}` | {words} | {lost.disagreement:.2%} | {lost.sqnr_db:.1f} |", flush=True)
-
-
-def parse_arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="the rounding of activations alone")
-    parser.add_argument("--network", action="append", required=True, metavar="NAME=PATH.keras")
-    parser.add_argument("--dataset", default="shapes:test=10000", help="default: %(default)s")
-    parser.add_argument("--images", type=int, default=None, help="test pictures (default: all)")
-    parser.add_argument("--calibration", type=int, default=128, help="pictures (default: %(default)s)")
-    parser.add_argument("--store", type=Path, default=Path("build/peers"), help="default: %(default)s")
-    parser.set_defaults(no_twins=True)
-    arguments = parser.parse_args()
-    arguments.images = arguments.images or len(load_dataset(arguments.dataset).splits["test"])
-    return arguments
 
 
 def measure(subject: Subject, images: int) -> Iterator[tuple[str, NDArray[np.float32]]]:

@@ -14,16 +14,14 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 
+from benchmarks.peers.command import add_options, progress, read_options, subjects
 from benchmarks.peers.latency import interleaved
 from benchmarks.peers.measures import Loss, loss
 from benchmarks.peers.store import Result, result_of, true_classes
 from benchmarks.peers.subject import Subject, prepare
 from benchmarks.peers.tools import FLOAT, OURS, Ours, Tool
-from benchmarks.quantization_vs_peers import progress, subjects
 from device_bench.stats.ratios import paired_ratio
-from models.data import load_dataset
 from models.worker import run_in_worker
 
 NAIVE = "min-max,no-exact,no-equalize,no-bias"
@@ -61,7 +59,7 @@ def main() -> None:
     arguments = parse_arguments()
     levers = [lever(words) for words in (arguments.levers or LEVERS)]
     cells: dict[str, dict[str, str]] = {}
-    for subject in subjects(arguments):
+    for subject in subjects(arguments, twins=not arguments.no_twins):
         run_in_worker(prepare, subject, report=progress)
         cells[subject.title] = cells_of(subject, levers, arguments)
     print(f"| levers | {' | '.join(f'`{title}`' for title in cells)} |\n|{'---|' * (len(cells) + 1)}")
@@ -72,17 +70,11 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="the levers, each alone")
-    parser.add_argument("--network", action="append", required=True, metavar="NAME=PATH.keras")
-    parser.add_argument("--dataset", default="shapes:test=10000", help="default: %(default)s")
-    parser.add_argument("--images", type=int, default=None, help="test pictures (default: all)")
-    parser.add_argument("--calibration", type=int, default=128, help="pictures (default: %(default)s)")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=30, help="of latency; 0 leaves it out (default: %(default)s)")
-    parser.add_argument("--store", type=Path, default=Path("build/peers"), help="default: %(default)s")
     parser.add_argument("--levers", action="append", metavar="WORDS", help="a row; may be repeated (default: all)")
     parser.add_argument("--no-twins", action="store_true")
-    arguments = parser.parse_args()
-    arguments.images = arguments.images or len(load_dataset(arguments.dataset).splits["test"])
-    return arguments
+    return read_options(parser)
 
 
 def lever(words: str) -> Tool:

@@ -16,16 +16,16 @@ import argparse
 import statistics
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.peers import goals
+from benchmarks.peers.command import add_options, progress, read_options, subjects
 from benchmarks.peers.latency import interleaved
 from benchmarks.peers.measures import Loss, loss
 from benchmarks.peers.store import Result, result_of, true_classes
-from benchmarks.peers.subject import Subject, find_subject, prepare
+from benchmarks.peers.subject import Subject, prepare
 from benchmarks.peers.tools import (
     CONVERTER_UINT8,
     FLOAT,
@@ -39,9 +39,7 @@ from benchmarks.peers.tools import (
     Tool,
 )
 from device_bench.stats.ratios import noise_floor, paired_ratio
-from models.data import load_dataset
-from models.worker import Progress, run_in_worker
-from models.zoo import lookup
+from models.worker import run_in_worker
 
 PLAIN = (*PEERS, CONVERTER_UINT8, OURS, OURS_INT8_EDGES, OURS_ONNX, OURS_FEW, OURS_MANY)
 TWIN = (*PEERS, OURS)
@@ -77,7 +75,7 @@ def main() -> None:
     arguments = parse_arguments()
     verdicts: list[goals.Goal] = []
     print(f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}", flush=True)
-    for subject in subjects(arguments):
+    for subject in subjects(arguments, twins=not arguments.no_twins):
         run_in_worker(prepare, subject, report=progress)
         found = measure(subject, arguments.images, arguments.rounds, arguments.only)
         for row in rows(found):
@@ -91,41 +89,11 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="8-bit files beside those of other tools")
-    parser.add_argument("--network", action="append", required=True, metavar="NAME=PATH.keras")
-    parser.add_argument("--dataset", default="shapes:test=10000", help="default: %(default)s")
-    parser.add_argument("--images", type=int, default=None, help="test pictures (default: all)")
-    parser.add_argument("--calibration", type=int, default=128, help="pictures (default: %(default)s)")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=60, help="of latency; 0 leaves it out (default: %(default)s)")
-    parser.add_argument("--store", type=Path, default=Path("build/peers"), help="default: %(default)s")
     parser.add_argument("--only", action="append", choices=list(TOOLS), help="tool; may be repeated (default: all)")
     parser.add_argument("--no-twins", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.images is None:
-        arguments.images = len(load_dataset(arguments.dataset).splits["test"])
-    return arguments
-
-
-def progress(step: Progress) -> None:
-    """Shows the beginning and the end of a stage."""
-    if step.done in (0, step.total):
-        print(f"  {step.stage} {step.done}/{step.total} {step.detail}", file=sys.stderr, flush=True)
-
-
-def subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
-    """Every network, and its twin."""
-    classes = len(load_dataset(arguments.dataset).labels)
-    for given in arguments.network:
-        name, path = given.split("=", 1)
-        spec = replace(lookup(name), num_classes=classes)
-        for twin in (False,) if arguments.no_twins else (False, True):
-            yield find_subject(
-                spec,
-                Path(path).resolve(),
-                arguments.dataset,
-                arguments.calibration,
-                arguments.store.resolve(),
-                twin=twin,
-            )
+    return read_options(parser)
 
 
 def measure(subject: Subject, images: int, rounds: int, only: list[str] | None) -> Found:

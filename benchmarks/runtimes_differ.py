@@ -16,12 +16,13 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers.command import add_options, progress, read_options, subjects
 from benchmarks.peers.operators import (
     IMAGE,
     Compute,
@@ -33,13 +34,12 @@ from benchmarks.peers.operators import (
     tflite_operators,
 )
 from benchmarks.peers.store import make_once
-from benchmarks.peers.subject import Subject, find_subject, prepare
+from benchmarks.peers.subject import Subject, prepare
 from benchmarks.peers.tools import OURS_INT8_EDGES, OURS_ONNX, Tool
 from export.tflite_file import read_model
 from export.verify import load_tflite
 from models.data import Pixels, lazy_pixels, load_dataset, normalise
-from models.worker import Progress, run_in_worker
-from models.zoo import lookup
+from models.worker import run_in_worker
 
 BUILTIN, FUSED, PLAIN = "LiteRT, builtin kernels", "ONNX Runtime", "ONNX Runtime, in float"
 OTHERS = (BUILTIN, FUSED, PLAIN)
@@ -73,7 +73,8 @@ def main() -> None:
     arguments = parse_arguments()
     alone: list[str] = []
     print(f"| {' | '.join(WHOLES)} |\n|{'---|' * len(WHOLES)}", flush=True)
-    for subject in subjects(arguments):
+    for subject in subjects(arguments, twins=False):
+        run_in_worker(prepare, subject, report=progress)
         tflite, onnx = (content(tool, subject) for tool in (OURS_INT8_EDGES, OURS_ONNX))
         for row in whole_rows(subject, tflite, onnx, pictures(subject, arguments.images)):
             print(row, flush=True)
@@ -84,31 +85,10 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="where LiteRT and ONNX Runtime part over the same int8 network")
-    parser.add_argument("--network", action="append", required=True, metavar="NAME=PATH.keras")
-    parser.add_argument("--dataset", default="shapes:test=10000", help="default: %(default)s")
-    parser.add_argument("--images", type=int, default=1000, help="test pictures of whole networks (%(default)s)")
+    add_options(parser)
     parser.add_argument("--operator-images", type=int, default=32, help="of single operators (%(default)s)")
-    parser.add_argument("--calibration", type=int, default=128, help="pictures (default: %(default)s)")
-    parser.add_argument("--store", type=Path, default=Path("build/peers"), help="default: %(default)s")
-    return parser.parse_args()
-
-
-def subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
-    """Every network, with its float files."""
-    classes = len(load_dataset(arguments.dataset).labels)
-    for given in arguments.network:
-        name, path = given.split("=", 1)
-        spec, store = replace(lookup(name), num_classes=classes), arguments.store.resolve()
-        weights = Path(path).resolve()
-        subject = find_subject(spec, weights, arguments.dataset, arguments.calibration, store, twin=False)
-        run_in_worker(prepare, subject, report=progress)
-        yield subject
-
-
-def progress(step: Progress) -> None:
-    """Shows the end of a stage."""
-    if step.done == step.total:
-        print(f"  {step.stage} {step.detail}", file=sys.stderr, flush=True)
+    parser.set_defaults(images=1000)
+    return read_options(parser)
 
 
 def content(tool: Tool, subject: Subject) -> bytes:
