@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shlex
 import signal
 import sys
 import time
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 
 OUR_PACKAGES = ("models", "export", "device_bench")
+
+
+def make_command(target: str, model: str, *more: str, weights: str, dataset: str) -> str:
+    """What a person types to `make` something of a network; defaults are left out."""
+    given = [f"WEIGHTS={weights}"] if weights != "auto" else []
+    given += [f"DATASET={dataset}"] if dataset != "digits" else []
+    return shlex.join(["make", target, f"MODEL={model}", *given, *more])
 
 
 class Parser(argparse.ArgumentParser):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +14,7 @@ from device_bench.case import Model
 from export.artifact import Artifact, Manifest, load_manifest
 from export.precision import Precision
 from models.checkpoint import run_folder
+from models.cli import make_command
 from models.data import Pixels
 from models.errors import DataError, UsageError
 from models.files import sha256_file
@@ -90,9 +90,10 @@ def find_exported(folder: Path, weights: str, dataset: str, precisions: Sequence
     found = [rows.get((precision.format, precision.name)) for precision in precisions]
     for artifact in found:
         if artifact is not None and not artifact.passed:
+            command = make_command("export", manifest.model["name"], weights=weights, dataset=dataset)
             raise UsageError(
-                f"{folder / artifact.file} failed its checks when it was exported; why: "
-                f"`{_export_command(manifest.model['name'], weights, dataset)}`; PRECISION leaves it out"
+                f"{folder / artifact.file} failed its checks when it was exported; why: `{command}`; PRECISION leaves it "
+                "out"
             )
     artifacts = tuple(artifact for artifact in found if artifact is not None)
     exported = Exported(folder=folder, manifest=manifest, artifacts=artifacts)
@@ -131,15 +132,9 @@ def export_first(
     folder = made.folder
     exported = find_exported(folder, weights, dataset, precisions)
     if exported is None:
-        command = _export_command(spec.name, weights, dataset)
+        command = make_command("export", spec.name, weights=weights, dataset=dataset)
         raise UsageError(f"the export into {folder} is not complete; see what `{command}` says")
     return exported
-
-
-def _export_command(model: str, weights: str, dataset: str) -> str:
-    """What a person types to export it; defaults are left out."""
-    given = {"WEIGHTS": weights if weights != "auto" else "", "DATASET": dataset if dataset != "digits" else ""}
-    return shlex.join(["make", "export", f"MODEL={model}", *(f"{name}={text}" for name, text in given.items() if text)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

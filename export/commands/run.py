@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from export.budget.wanted import check_budget
 from export.commands.options import CODES, add_export_options, check_export_options, export_request
 from export.precision import FORMATS, PRECISIONS, select_precisions
-from models.cli import inert, progress_display, result_console, words
+from models.cli import inert, make_command, progress_display, result_console, words
 
 if TYPE_CHECKING:
     from export.artifact import Artifact
@@ -151,13 +151,8 @@ def diagnosis_command(artifacts: Sequence[Artifact], model: str, request: Export
     # make knows one build folder only.
     if precision is None or request.build_dir != Path("build"):
         return None
-    given = {
-        "WEIGHTS": request.weights if request.weights != "auto" else "",
-        "DATASET": request.dataset if request.dataset != "digits" else "",
-        "PRECISION": precision if precision != "int8" else "",
-    }
-    options = [f"{name}={value}" for name, value in given.items() if value]
-    return shlex.join(["make", "diagnose", f"MODEL={model}", *options])
+    more = [f"PRECISION={precision}"] if precision != "int8" else []
+    return make_command("diagnose", model, *more, weights=request.weights, dataset=request.dataset)
 
 
 def print_ladder(climbed: Climbed) -> None:
