@@ -92,8 +92,8 @@ def find_exported(folder: Path, weights: str, dataset: str, precisions: Sequence
         if artifact is not None and not artifact.passed:
             command = make_command("export", manifest.model["name"], weights=weights, dataset=dataset)
             raise UsageError(
-                f"{folder / artifact.file} failed its checks when it was exported; why: `{command}`; PRECISION leaves it "
-                "out"
+                f"{folder / artifact.file} failed its checks when it was exported; why: `{command}`; "
+                "PRECISION leaves it out"
             )
     artifacts = tuple(artifact for artifact in found if artifact is not None)
     exported = Exported(folder=folder, manifest=manifest, artifacts=artifacts)
